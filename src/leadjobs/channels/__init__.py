@@ -1,0 +1,99 @@
+"""The channels: one file for each provider's webhooks, and here what they share in reading a body.
+
+Each adapter describes the part of the provider's body that it needs as pydantic models built on ``Payload``; whatever
+else the provider sends is left alone.  ``read_json`` and ``read_as`` turn every way a body can be wrong into a
+``MalformedWebhookError`` that names the provider and the field, and never repeats a value: those are personal data.
+"""
+
+import hashlib
+import json
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+
+from leadjobs.errors import MalformedWebhookError
+
+
+class Payload(BaseModel):
+    """A part of a provider's body: unknown fields are fine."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+PayloadT = TypeVar("PayloadT", bound=Payload)
+
+
+def clean(text: str) -> str:
+    """The text without NUL characters and halves of surrogate pairs, neither of which PostgreSQL can keep."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def body_key(body: bytes) -> str:
+    """A delivery key for bodies without any id: equal for equal bytes."""
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+
+
+def _clean_text(value: object) -> object:
+    return clean(value) if isinstance(value, str) else value
+
+
+def _id_text(value: object) -> object:
+    # Providers change their minds about whether an id is a number; True is an int to Python, but no id.
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return str(value) if is_number else _clean_text(value)
+
+
+Text = Annotated[str, BeforeValidator(_clean_text)]
+"""Any text, cleaned."""
+
+# The bounds keep keys within what a PostgreSQL index holds (2,704 bytes, four a character).
+Id = Annotated[str, BeforeValidator(_id_text), StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+"""An id that becomes part of a key: a string or a whole number, kept as text."""
+
+Address = Annotated[str, BeforeValidator(_clean_text), StringConstraints(strip_whitespace=True, max_length=320)]
+"""An e-mail address, or what stands in its place: RFC 5321 allows 64 + 1 + 255 characters."""
+
+
+def read_json(source: str, body: bytes) -> dict[str, Any]:
+    """The JSON object that ``body`` is.
+
+    Raises:
+        MalformedWebhookError: it is not UTF-8, not JSON, or not an object.
+    """
+    try:
+        value = json.loads(body.decode("utf-8-sig"))
+    except UnicodeDecodeError as error:
+        raise MalformedWebhookError(f"{source}: the body is not UTF-8") from error
+    except (ValueError, RecursionError) as error:
+        raise MalformedWebhookError(f"{source}: the body is not JSON") from error
+    if not isinstance(value, dict):
+        raise MalformedWebhookError(f"{source}: the body is not a JSON object")
+    return value
+
+
+def read_as(source: str, model: type[PayloadT], value: object) -> PayloadT:
+    """``value`` as ``model``.
+
+    Raises:
+        MalformedWebhookError: a needed field is missing or is not what it should be; the message names the first.
+    """
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=True)[0]
+        problem = _problem(first["type"], first["msg"], first["input"])
+        raise MalformedWebhookError(f"{source}: {_path(first['loc'])} {problem}") from None
+
+
+def _path(location: tuple[int | str, ...]) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in location).lstrip(".")
+
+
+def _problem(kind: str, message: str, value: object) -> str:
+    if kind == "missing":
+        return "is missing"
+    if value is None:
+        return "is null"
+    if kind == "string_too_short":
+        return "is empty"
+    return message.replace("Input ", "").replace("String ", "")

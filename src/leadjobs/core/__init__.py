@@ -1,0 +1,1 @@
+"""What a job is: values and choices.  No I/O, no driver."""

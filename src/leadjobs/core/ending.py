@@ -1,0 +1,151 @@
+"""From what a handler said, or how it broke, to how its run ends.  Pure: no I/O.
+
+| what happened              | state               | attempts | record |
+|----------------------------|---------------------|----------|--------|
+| Done, Skip                 | SUCCEEDED           | kept     | none   |
+| GiveUp, permanent error    | FAILED              | + 1      | failed |
+| Retry, error, time-out     | PENDING, later      | + 1      | failed, timed_out |
+| the same, attempts used up | FAILED              | + 1      | failed, timed_out |
+| Snooze                     | PENDING, later      | kept     | none   |
+| handed back                | PENDING, due at once| kept     | handed_back |
+"""
+
+import traceback
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from json import dumps
+from typing import Literal
+
+from leadjobs.core.job import JobId, Lease, State
+from leadjobs.core.outcome import Done, GiveUp, Outcome, Retry, Skip, Snooze
+from leadjobs.core.retry import RetryPolicy, retry_after_of
+
+MAX_REASON = 500
+MAX_ERROR = 2_000
+MAX_TRACE = 10_000
+
+EndedAs = Literal["failed", "timed_out", "handed_back"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a run ended, as the job's row is to say it.
+
+    ``delay`` (seconds from now, by the database clock) or ``run_at`` put a PENDING job off.  With ``ended_as`` a record of
+    the attempt is kept.
+    """
+
+    id: JobId
+    lease_no: int
+    state: State
+    reason: str
+    attempts: int
+    delay: float | None = None
+    run_at: datetime | None = None
+    ended_as: EndedAs | None = None
+    error_type: str | None = None
+    error: str | None = None
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """The exception behind an ending."""
+
+    error_type: str | None = None
+    error: str = ""
+    trace: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> "Cause":
+        """What is kept of an exception."""
+        return cls(type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+
+
+NO_CAUSE = Cause()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run of a job: the lease it holds, the errors before it, and the policy for the next."""
+
+    lease: Lease
+    attempts: int
+    retry: RetryPolicy
+
+    def said(self, outcome: Outcome) -> Ending:
+        """The handler returned an outcome."""
+        match outcome:
+            case Done(note):
+                return self._ending(State.SUCCEEDED, note or "done")
+            case Skip(why):
+                return self._ending(State.SUCCEEDED, f"skipped: {why}")
+            case GiveUp(why):
+                return self._failed(f"gave up: {why}", "failed")
+            case Retry(why, after):
+                return self._again(why, "failed", after)
+            case Snooze(timedelta() as until, why):
+                return replace(self._ending(State.PENDING, why), delay=max(0.0, until.total_seconds()))
+            case Snooze(datetime() as until, why):
+                return replace(self._ending(State.PENDING, why), run_at=until)
+            case _:
+                raise TypeError(f"a handler returns Done, Skip, Retry, Snooze or GiveUp, not {type(outcome).__name__}")
+
+    def broke(self, error: BaseException) -> Ending:
+        """The handler raised."""
+        cause = Cause.of(error)
+        what = f"{cause.error_type}: {error}" if cause.error else str(cause.error_type)
+        if isinstance(error, self.retry.permanent):
+            return self._failed(f"gave up: {what}", "failed", cause)
+        return self._again(what, "failed", retry_after_of(error), cause)
+
+    def timed_out(self, timeout: timedelta) -> Ending:
+        """The handler ran past its timeout and was cancelled."""
+        return self._again(f"timed out after {timeout.total_seconds():g} s", "timed_out")
+
+    def misfit(self, error: BaseException) -> Ending:
+        """The stored payload does not fit the type: no further run would find it otherwise."""
+        return self._failed(f"gave up: {error}", "failed", Cause.of(error))
+
+    def handed_back(self, why: str) -> Ending:
+        """The runner took the job back before it ended; no attempt is used."""
+        return replace(self._ending(State.PENDING, f"handed back: {why}", "handed_back"), delay=0.0)
+
+    def _again(self, why: str, ended_as: EndedAs, after: timedelta | None = None, cause: Cause = NO_CAUSE) -> Ending:
+        failures = self.attempts + 1
+        if failures >= self.retry.max_attempts:
+            return self._failed(f"out of attempts ({failures}): {why}", ended_as, cause)
+        return replace(
+            self._ending(
+                State.PENDING, f"retry after failure {failures} of {self.retry.max_attempts}: {why}", ended_as, cause
+            ),
+            attempts=failures,
+            delay=self.retry.wait(failures, after).total_seconds(),
+        )
+
+    def _failed(self, reason: str, ended_as: EndedAs, cause: Cause = NO_CAUSE) -> Ending:
+        return replace(self._ending(State.FAILED, reason, ended_as, cause), attempts=self.attempts + 1)
+
+    def _ending(self, state: State, reason: str, ended_as: EndedAs | None = None, cause: Cause = NO_CAUSE) -> Ending:
+        return Ending(
+            id=self.lease.job_id,
+            lease_no=self.lease.lease_no,
+            state=state,
+            reason=_kept(reason)[:MAX_REASON],
+            attempts=self.attempts,
+            ended_as=ended_as,
+            error_type=cause.error_type,
+            error=_kept(cause.error or (reason if ended_as else ""))[:MAX_ERROR] or None,
+            trace=_kept(cause.trace)[-MAX_TRACE:] or None,
+        )
+
+
+def _kept(text: str) -> str:
+    """Text that PostgreSQL can keep: it has no place for NUL, nor for half a surrogate pair."""
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
+def endings_json(endings: Iterable[Ending]) -> str:
+    """The endings as one JSON array, the bind of the settle statement."""
+    return dumps([asdict(ending) for ending in endings], default=datetime.isoformat)

@@ -1,0 +1,252 @@
+"""A job: its type, its states, what is asked of it and what a handler holds while it runs."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import cached_property
+from typing import Any, Generic, NewType, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from leadjobs.core.outcome import Done, Outcome
+from leadjobs.core.retry import RetryPolicy
+from leadjobs.errors import EnqueueError, PayloadError
+
+JobId = NewType("JobId", int)
+P = TypeVar("P")
+
+TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,99}\Z")
+MAX_KEY = 500
+DONE = Done()
+
+
+class State(StrEnum):
+    """Where a job stands.  Scheduled, retrying and held back are PENDING with a later ``run_at`` and a reason."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+
+class Lane(StrEnum):
+    """How urgent a job is.  Live work gets most of the slots; backfill always gets some.
+
+    ALONE is the engine's own: a job that was lost once waits there and runs with no neighbours, so that a job that
+    kills its process harms nobody else.
+    """
+
+    LIVE = "live"
+    BACKFILL = "backfill"
+    ALONE = "alone"
+
+
+class DedupeScope(StrEnum):
+    """How long a dedupe key is held: while the row is kept, or only while the job is unfinished."""
+
+    RETAINED = "retained"
+    LIVE = "live"
+
+
+class OnConflict(StrEnum):
+    """What an enqueue does when its dedupe key is held.
+
+    IGNORE leaves the holder as it is.  REPLACE gives a waiting holder the new payload and time (debounce), and makes a
+    running one run once more afterwards with the newest payload; a finished holder stays finished.
+    """
+
+    IGNORE = "ignore"
+    REPLACE = "replace"
+
+
+class Verdict(StrEnum):
+    """What an enqueue did."""
+
+    INSERTED = "inserted"
+    MERGED = "merged"
+    REPLACED = "replaced"
+    IGNORED = "ignored"
+
+
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """The answer to an enqueue: the job that stands for the request, and how it came to.
+
+    ``inserted``: a new job.  ``replaced``: a waiting job took the new payload and time.  ``merged``: a running job will
+    run once more with the new payload.  ``ignored``: the holder of the key stands, in whatever state.
+    """
+
+    job_id: JobId
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to enqueue.
+
+    ``payload`` is a JSON object.  ``tenant`` is whose job it is (fairness and dedupe are per tenant).  ``run_at`` (aware)
+    or ``delay`` put it off.  Use :meth:`JobType.job` to have the payload checked against its type.
+
+    Raises:
+        EnqueueError: a field cannot work; the message names it.
+
+    >>> NewJob(type="SEND_WELCOME", payload={"user_id": 7}, dedupe_key="welcome:7").tenant
+    ''
+    """
+
+    type: str
+    payload: Mapping[str, Any] = field(default_factory=dict)
+    tenant: str = ""
+    dedupe_key: str | None = None
+    scope: DedupeScope = DedupeScope.RETAINED
+    on_conflict: OnConflict = OnConflict.IGNORE
+    run_at: datetime | None = None
+    delay: timedelta | None = None
+    lane: Lane = Lane.LIVE
+
+    def __post_init__(self) -> None:
+        """Check what the database would otherwise refuse less clearly."""
+        if not TYPE_NAME.match(self.type):
+            raise EnqueueError(f"type {self.type!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
+        for name, value in (("tenant", self.tenant), ("dedupe_key", self.dedupe_key)):
+            if value is not None and (len(value) > MAX_KEY or "\0" in value):
+                raise EnqueueError(f"{name} of {self.type}: at most {MAX_KEY} characters, none of them NUL")
+        if self.dedupe_key == "":
+            raise EnqueueError(f"dedupe_key of {self.type} is empty: leave it out, or give the job a name")
+        if self.on_conflict is OnConflict.REPLACE and self.dedupe_key is None:
+            raise EnqueueError(f"on_conflict='replace' of {self.type} needs a dedupe_key")
+        if self.run_at is not None and self.delay is not None:
+            raise EnqueueError(f"{self.type} has both run_at and delay: give one")
+        if self.run_at is not None and self.run_at.tzinfo is None:
+            raise EnqueueError(
+                f"run_at of {self.type} has no time zone: use an aware datetime, such as datetime.now(UTC)"
+            )
+        if self.lane is Lane.ALONE:
+            raise EnqueueError(f"lane of {self.type}: 'alone' is for the engine; use 'live' or 'backfill'")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobType(Generic[P]):
+    """A declared type of job: its name, the shape of its payload, and how it is run.
+
+    ``payload`` is anything pydantic can check: a BaseModel, a frozen dataclass, a TypedDict.  ``timeout`` ends one run;
+    it is also how long a run is expected to take, so a job is started only where it fits the time left.
+    """
+
+    name: str
+    payload: type[P]
+    timeout: timedelta = timedelta(seconds=60)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    lane: Lane = Lane.LIVE
+    scope: DedupeScope = DedupeScope.RETAINED
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that cannot work."""
+        if not TYPE_NAME.match(self.name):
+            raise EnqueueError(f"type {self.name!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
+        if self.timeout <= timedelta():
+            raise EnqueueError(f"timeout of {self.name} is {self.timeout}: it must be longer than nothing")
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[P]:
+        return TypeAdapter(self.payload)
+
+    def job(
+        self,
+        payload: P,
+        *,
+        tenant: str = "",
+        dedupe_key: str | None = None,
+        on_conflict: OnConflict = OnConflict.IGNORE,
+        run_at: datetime | None = None,
+        delay: timedelta | None = None,
+        lane: Lane | None = None,
+    ) -> NewJob:
+        """A job of this type, its payload checked.
+
+        Raises:
+            PayloadError: the payload does not fit the type; the message names the field.
+        """
+        try:
+            checked = self._adapter.validate_python(payload)
+            as_json = self._adapter.dump_python(checked, mode="json")
+        except (ValidationError, ValueError) as error:
+            raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
+        if not isinstance(as_json, dict):
+            raise PayloadError(f"payload of {self.name} is not an object: use a model, a dataclass or a dict")
+        return NewJob(
+            type=self.name,
+            payload=as_json,
+            tenant=tenant,
+            dedupe_key=dedupe_key,
+            scope=self.scope,
+            on_conflict=on_conflict,
+            run_at=run_at,
+            delay=delay,
+            lane=lane or self.lane,
+        )
+
+    def read(self, stored: Mapping[str, Any]) -> P:
+        """The payload of a stored job, as its type.
+
+        Raises:
+            PayloadError: the stored payload does not fit the type (any more).
+        """
+        try:
+            return self._adapter.validate_python(stored)
+        except ValidationError as error:
+            raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
+
+
+def first_problem(error: ValidationError | ValueError) -> str:
+    """Where and what, in a line, without the value (it may be personal data)."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    problem = error.errors(include_input=False, include_url=False)[0]
+    where = ".".join(str(part) for part in problem["loc"])
+    return f"{where}: {problem['msg']}" if where else problem["msg"]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to write about one job: it ends when the job's ``lease_no`` has moved on."""
+
+    job_id: JobId
+    lease_no: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Generic[P]):
+    """A job while its handler runs.
+
+    ``attempt`` is 1 in the first run and grows with each run that ended in an error.  ``generation`` grows when the job is
+    given a new payload or is retried by hand.  ``time_left()`` is how many seconds this run still has: the rest of the
+    timeout, or of the invocation where that ends first; give outside calls no more than that.
+    """
+
+    id: JobId
+    type: str
+    tenant: str
+    payload: P
+    attempt: int
+    generation: int
+    created_at: datetime
+    lease: Lease
+    time_left: Callable[[], float]
+    _commit: Callable[[Any, Outcome], Awaitable[None]] = field(repr=False)
+
+    async def commit(self, connection: Any, outcome: Outcome = DONE) -> Outcome:
+        """Commit the handler's own rows and the end of the job in one transaction, or neither.
+
+        ``connection`` is an ``AsyncSession``, an ``AsyncConnection`` of SQLAlchemy or psycopg, with the handler's
+        writes in its open transaction.  It must be the handler's last act: ``return await job.commit(session, Done())``.
+        The job row is locked and its lease checked inside that transaction, so a run that lost its lease writes nothing.
+
+        Raises:
+            LeaseLostError: somebody else owns the job by now; the transaction was rolled back.
+        """
+        await self._commit(connection, outcome)
+        return outcome

@@ -1,0 +1,110 @@
+"""Which function handles which type of job."""
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Generic, TypeVar, overload
+
+from leadjobs.core.job import DedupeScope, Job, JobType, Lane
+from leadjobs.core.outcome import Outcome
+from leadjobs.core.retry import RetryPolicy
+from leadjobs.errors import SettingsError
+
+P = TypeVar("P")
+Run = Callable[[Job[P]], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True)
+class Handler(Generic[P]):
+    """A job type and the coroutine function that runs it.  Calling it calls the function, as tests like."""
+
+    type: JobType[P]
+    run: Run[P]
+
+    def __call__(self, job: Job[P]) -> Awaitable[Outcome]:
+        """Run the function itself."""
+        return self.run(job)
+
+
+@overload
+def handler(type: JobType[P], /) -> Callable[[Run[P]], Handler[P]]: ...
+@overload
+def handler(
+    type: str,
+    /,
+    *,
+    payload: type[P],
+    timeout: timedelta | float = ...,
+    retry: RetryPolicy | None = ...,
+    lane: Lane | str = ...,
+    scope: DedupeScope | str = ...,
+) -> Callable[[Run[P]], Handler[P]]: ...
+def handler(
+    type: str | JobType[Any],
+    /,
+    *,
+    payload: Any = dict,
+    timeout: timedelta | float = 60.0,
+    retry: RetryPolicy | None = None,
+    lane: Lane | str = Lane.LIVE,
+    scope: DedupeScope | str = DedupeScope.RETAINED,
+) -> Callable[[Run[Any]], Handler[Any]]:
+    """Make a coroutine function the handler of a type of job.
+
+    Give a :class:`JobType` that was declared elsewhere, or its name and parts.  ``timeout`` is in seconds.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> from leadjobs import Done, Job, Outcome, handler
+        >>> @dataclass(frozen=True)
+        ... class Welcome:
+        ...     user_id: int
+        >>> @handler("SEND_WELCOME", payload=Welcome, timeout=20)
+        ... async def send_welcome(job: Job[Welcome]) -> Outcome:
+        ...     return Done(f"welcomed {job.payload.user_id}")
+        >>> send_welcome.type.job(Welcome(7), dedupe_key="welcome:7").payload
+        {'user_id': 7}
+    """
+    if isinstance(type, str):
+        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+        type = JobType(
+            name=type,
+            payload=payload,
+            timeout=limit,
+            retry=retry or RetryPolicy(),
+            lane=Lane(lane),
+            scope=DedupeScope(scope),
+        )
+    return lambda run: Handler(type, run)
+
+
+class Registry:
+    """The handlers that a runner knows.
+
+    Raises:
+        SettingsError: two handlers of one type.
+    """
+
+    def __init__(self, *handlers: Handler[Any]) -> None:
+        self._handlers: dict[str, Handler[Any]] = {}
+        for each in handlers:
+            if each.type.name in self._handlers:
+                raise SettingsError(f"two handlers for {each.type.name}: a type has one")
+            self._handlers[each.type.name] = each
+
+    def __getitem__(self, type_name: str) -> Handler[Any]:
+        return self._handlers[type_name]
+
+    def __contains__(self, type_name: object) -> bool:
+        return type_name in self._handlers
+
+    def __iter__(self) -> Iterator[Handler[Any]]:
+        return iter(self._handlers.values())
+
+    def __len__(self) -> int:
+        return len(self._handlers)
+
+    @property
+    def type_names(self) -> list[str]:
+        """The names of all types, in order."""
+        return sorted(self._handlers)

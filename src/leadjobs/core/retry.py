@@ -1,0 +1,53 @@
+"""When a failed job runs again."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryPolicy:
+    """Exponential backoff with full jitter.
+
+    After failure number n the wait is a uniformly random span up to ``base * 2 ** (n - 1)``, never over ``cap``
+    (full jitter spreads a burst of failures best).  A failure that knows its own wait (an exception with a
+    ``retry_after`` in seconds, or ``Retry(after=…)``) overrides the dice, but not ``cap_retry_after``.
+    ``max_attempts`` counts runs that ended in an error; hand-backs and snoozes are free.  Exceptions of the classes in
+    ``permanent`` end the job at once.
+
+    >>> RetryPolicy(base=timedelta(seconds=2)).backoff(3, dice=lambda low, high: high)
+    datetime.timedelta(seconds=8)
+    """
+
+    max_attempts: int = 5
+    base: timedelta = timedelta(seconds=2)
+    cap: timedelta = timedelta(minutes=15)
+    cap_retry_after: timedelta = timedelta(hours=6)
+    permanent: tuple[type[BaseException], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse a policy that cannot work."""
+        if self.max_attempts < 1:
+            raise ValueError(f"max_attempts is {self.max_attempts}: a job needs at least one attempt")
+        if self.base < timedelta() or self.cap < self.base:
+            raise ValueError(f"base is {self.base} and cap is {self.cap}: need 0 <= base <= cap")
+
+    def backoff(self, failures: int, *, dice: Callable[[float, float], float] = random.uniform) -> timedelta:
+        """How long to wait after this many failures (1 after the first)."""
+        ceiling = min(self.cap, self.base * 2 ** min(failures - 1, 32))
+        return timedelta(seconds=dice(0.0, ceiling.total_seconds()))
+
+    def wait(self, failures: int, retry_after: timedelta | None) -> timedelta:
+        """The backoff, or what the failure itself asked for where that is known, within bounds."""
+        if retry_after is None:
+            return self.backoff(failures)
+        return max(timedelta(), min(retry_after, self.cap_retry_after))
+
+
+def retry_after_of(error: BaseException) -> timedelta | None:
+    """The wait that an exception carries in its ``retry_after`` (seconds), if it carries one."""
+    seconds = getattr(error, "retry_after", None)
+    if isinstance(seconds, int | float) and seconds >= 0:
+        return timedelta(seconds=seconds)
+    return None

@@ -1,0 +1,186 @@
+"""Adding jobs in the caller's own transaction.
+
+A job exists if and only if that transaction commits, and no runner sees it earlier.  The transaction must be READ
+COMMITTED (PostgreSQL's default): under a stricter level a racing enqueue of the same dedupe key cannot be seen.
+
+The steps are written once, as a generator that asks for statements; :func:`enqueue` and :func:`enqueue_sync` only differ in
+how they run what it asks for.
+"""
+
+import json
+from collections.abc import Collection, Generator, Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from leadjobs.core.job import Enqueued, JobId, NewJob, OnConflict, Verdict
+from leadjobs.errors import EnqueueError
+from leadjobs.store.connection import Params, Rows, fetch_async, fetch_sync
+from leadjobs.store.statements import Statement, statement
+
+# A holder may end and let go of its key between our insert and our look: then we insert again.
+MAX_ROUNDS = 5
+
+_Steps = Generator[tuple[Statement, Params], Rows, list[Enqueued]]
+
+
+async def enqueue(connection: Any, job: NewJob) -> Enqueued:
+    """Add a job in the caller's transaction, or find the job that already stands for it.
+
+    ``connection`` is a SQLAlchemy ``AsyncSession`` or ``AsyncConnection`` (drivers psycopg and asyncpg), or a psycopg
+    ``AsyncConnection``.  The row appears when its transaction commits, and not before.  The answer says what happened and
+    names the job; racing callers with one dedupe key get one job between them.
+
+    Raises:
+        EnqueueError: the connection is of no known kind, or its isolation level is stricter than READ COMMITTED.
+
+    Example:
+        >>> async def reply(session, lead_id):
+        ...     session.add(...)                                          # your own rows
+        ...     job = NewJob(type="SCORE", payload={"lead_id": lead_id}, dedupe_key=f"lead:{lead_id}")
+        ...     await enqueue(session, job)
+        ...     await session.commit()                                    # both, or neither
+    """
+    return (await enqueue_many(connection, [job]))[0]
+
+
+async def enqueue_many(connection: Any, jobs: Iterable[NewJob]) -> list[Enqueued]:
+    """Add many jobs in the caller's transaction, with a few statements in all; the answers are in the jobs' order.
+
+    See :func:`enqueue`.  Of several jobs with one dedupe key the first is added and the others are ignored, or, with
+    ``on_conflict=REPLACE``, the last one's payload and time stand.
+    """
+    steps = _enqueue(list(jobs))
+    try:
+        wanted = next(steps)
+        while True:
+            wanted = steps.send(await fetch_async(connection, *wanted))
+    except StopIteration as end:
+        return cast("list[Enqueued]", end.value)
+
+
+def enqueue_sync(connection: Any, job: NewJob) -> Enqueued:
+    """:func:`enqueue` for sync code.
+
+    ``connection`` is a SQLAlchemy ``Session`` or ``Connection`` (drivers psycopg and psycopg2), or a psycopg
+    ``Connection``.
+    """
+    return enqueue_many_sync(connection, [job])[0]
+
+
+def enqueue_many_sync(connection: Any, jobs: Iterable[NewJob]) -> list[Enqueued]:
+    """:func:`enqueue_many` for sync code."""
+    steps = _enqueue(list(jobs))
+    try:
+        wanted = next(steps)
+        while True:
+            wanted = steps.send(fetch_sync(connection, *wanted))
+    except StopIteration as end:
+        return cast("list[Enqueued]", end.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    """What a dedupe key is unique in."""
+
+    type: str
+    tenant: str
+    dedupe_key: str
+
+    @classmethod
+    def of(cls, job: NewJob) -> "_Key | None":
+        return None if job.dedupe_key is None else cls(job.type, job.tenant, job.dedupe_key)
+
+
+def _enqueue(jobs: list[NewJob]) -> _Steps:
+    """Ask for the statements that add the jobs, and say what became of each."""
+    answers: dict[int, Enqueued] = {}
+    for on_conflict in OnConflict:
+        alike = {place: job for place, job in enumerate(jobs) if job.on_conflict is on_conflict}
+        if alike:
+            answers |= yield from _enqueue_alike(alike, on_conflict)
+    return [answers[place] for place in range(len(jobs))]
+
+
+def _enqueue_alike(
+    jobs: dict[int, NewJob], on_conflict: OnConflict
+) -> Generator[tuple[Statement, Params], Rows, dict[int, Enqueued]]:
+    """The same for jobs that treat a held key alike."""
+    insert = statement("enqueue" if on_conflict is OnConflict.IGNORE else "replace")
+    answers: dict[int, Enqueued] = {}
+    keyless = {place: job for place, job in jobs.items() if job.dedupe_key is None}
+    if keyless:
+        rows = yield insert, {"jobs": _json(keyless.values())}
+        ids = sorted(JobId(row["id"]) for row in rows)
+        answers = {place: Enqueued(id_, Verdict.INSERTED) for place, id_ in zip(keyless, ids, strict=True)}
+
+    standing = _one_per_key(jobs, on_conflict)
+    missing = dict(sorted(standing.items(), key=lambda item: (item[0].type, item[0].tenant, item[0].dedupe_key)))
+    found: dict[_Key, Enqueued] = {}
+    for _ in range(MAX_ROUNDS):
+        if not missing:
+            break
+        for ask in (insert, statement("find_holders")):
+            rows = yield ask, {"jobs": _json(missing.values())}
+            found |= {_key_of(row): Enqueued(JobId(row["id"]), Verdict(row["verdict"])) for row in rows}
+            missing = {key: job for key, job in missing.items() if key not in found}
+            if not missing:
+                break
+    if missing:
+        names = ", ".join(f"{key.type}/{key.dedupe_key}" for key in list(missing)[:3])
+        raise EnqueueError(f"cannot see who holds the dedupe key of {names}: enqueue in a READ COMMITTED transaction")
+    for place, job in jobs.items():
+        if (key := _Key.of(job)) is not None:
+            answers[place] = _answer(job, standing[key], found[key])
+    return answers
+
+
+def _one_per_key(jobs: dict[int, NewJob], on_conflict: OnConflict) -> dict[_Key, NewJob]:
+    """The job that stands for each key: the first one, or the last where it replaces."""
+    standing: dict[_Key, NewJob] = {}
+    for job in jobs.values():
+        if (key := _Key.of(job)) is not None and (key not in standing or on_conflict is OnConflict.REPLACE):
+            standing[key] = job
+    return standing
+
+
+def _answer(job: NewJob, standing: NewJob, found: Enqueued) -> Enqueued:
+    if job is standing:
+        return found
+    return Enqueued(found.job_id, Verdict.IGNORED if job.on_conflict is OnConflict.IGNORE else Verdict.REPLACED)
+
+
+def _key_of(row: Any) -> _Key:
+    return _Key(row["type"], row["tenant"], row["dedupe_key"])
+
+
+def _json(jobs: Collection[NewJob]) -> str:
+    """The jobs as the array that the statements unfold: one bind, in every driver's reach."""
+    try:
+        text = json.dumps([_record(job) for job in jobs], allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise EnqueueError(f"a payload is not JSON: {error}; declare a JobType and use its .job()") from None
+    if "\\u0000" in text and any(_has_nul(job.payload) for job in jobs):
+        raise EnqueueError("a payload holds a NUL character, which PostgreSQL cannot keep: take it out")
+    return text
+
+
+def _record(job: NewJob) -> dict[str, Any]:
+    return {
+        "lane": job.lane,
+        "type": job.type,
+        "tenant": job.tenant,
+        "payload": dict(job.payload),
+        "dedupe_key": job.dedupe_key,
+        "scope": job.scope,
+        "run_at": job.run_at.isoformat() if job.run_at else None,
+        "delay": job.delay.total_seconds() if job.delay else None,
+    }
+
+
+def _has_nul(value: Any) -> bool:
+    """JSON allows NUL characters in strings; PostgreSQL cannot keep them."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, dict):
+        return any(_has_nul(each) for pair in value.items() for each in pair)
+    return isinstance(value, list | tuple) and any(_has_nul(each) for each in value)

@@ -1,0 +1,1 @@
+"""One job type per file: the only place where leads meet jobs."""

@@ -1,0 +1,71 @@
+"""LEAD_SCORING_POST_PROCESS: score a lead after an inbound message, on the whole conversation, by AI.
+
+Every inbound message is scored, whether or not a score exists.  A lead that must not be pursued gets 1 in everything, and
+no model is asked.  A score that saw less of the conversation never replaces one that saw more.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from leadjobs.core.job import Job
+from leadjobs.core.outcome import Done, GiveUp, Outcome, Skip, Snooze
+from leadjobs.core.registry import Handler, handler
+from leadjobs.errors import ProviderUnavailableError
+from leadjobs.leads.inbound import LeadId, WorkspaceId
+from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
+from leadjobs.leads.ledger import DatabaseLedger
+from leadjobs.leads.scorer import Scorer
+from leadjobs.leads.scores import Case, Scored, keep_score, open_case
+from leadjobs.leads.sessions import Sessions
+
+SOURCE = "background-job/lead-scoring-post-process"
+
+
+@dataclass(frozen=True, slots=True)
+class _LeadScoring:
+    sessions: Sessions
+    scorer: Scorer
+
+    async def __call__(self, job: Job[LeadMessage]) -> Outcome:
+        async with self.sessions() as session:
+            case = await open_case(session, job.payload, job.tenant)
+        if isinstance(case, str):
+            return GiveUp(case)
+        if not case.has_inbound:
+            return Skip("no inbound message to score")
+        try:
+            scored = case.disqualified or await self._ask(job, case)
+        except ProviderUnavailableError as busy:
+            if busy.retry_after is None:
+                raise
+            return Snooze(timedelta(seconds=busy.retry_after), str(busy))
+        return await self._keep(job, case, scored)
+
+    async def _ask(self, job: Job[LeadMessage], case: Case) -> Scored:
+        """The model's score; no connection is held while it thinks."""
+        ledger = DatabaseLedger(
+            sessions=self.sessions,
+            source=SOURCE,
+            workspace_id=WorkspaceId(case.workspace_id),
+            lead_id=LeadId(job.payload.lead_id),
+            job_id=job.id,
+            job_attempt=job.attempt,
+        )
+        answer = await self.scorer.score(case.question, time_left=job.time_left(), ledger=ledger)
+        return Scored.by_model(answer)
+
+    async def _keep(self, job: Job[LeadMessage], case: Case, scored: Scored) -> Outcome:
+        """The score, its history and the end of the job, in one transaction that only the job's owner can commit."""
+        async with self.sessions() as session:
+            kept = await keep_score(session, case, scored, job_id=job.id, job_attempt=job.attempt)
+            if kept is None:
+                return GiveUp("the lead was deleted")
+            return await job.commit(session, Done(kept))
+
+
+def lead_scoring_post_process(
+    sessions: Sessions, scorer: Scorer, *, timeout: timedelta | None = None
+) -> Handler[LeadMessage]:
+    """The handler, on these sessions, asking this scorer; ``timeout`` replaces the type's own."""
+    kind = LEAD_SCORING_POST_PROCESS if timeout is None else replace(LEAD_SCORING_POST_PROCESS, timeout=timeout)
+    return handler(kind)(_LeadScoring(sessions, scorer))

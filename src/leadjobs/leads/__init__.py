@@ -1,0 +1,1 @@
+"""Leads: who replied, what they said, and how much it is worth."""

@@ -1,0 +1,374 @@
+"""Does a reply ask us to stop?  Fixed rules, no model: a request to stop must be heard every time, and explained.
+
+Two kinds of rule.  *Keywords* are whole messages: the words on which carriers stop delivery (the CTIA's list, and those
+of the FCC's revocation rule of 2025).  *Requests* are clauses that ask for it in so many words: a clause must be such a
+request from its first word to its last, with nothing but courtesies around it.  So "can you stop by on Tuesday?" and
+"take me off your list of maybes" match nothing, and no word counts by itself: *spam*, *blocked*, *rejected* and *stop*
+are everyday words of people who are about to buy.
+
+Where a reply is in two minds ("don't email me, call me"; "if you are an agency, remove me from your list") there is no
+clear request: these rules stay silent, and the model and people read it.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from leadjobs.leads.inbound import Channel
+
+# ---- the rules ------------------------------------------------------------------------------------------------------
+# A rule is a row of words, matched against plain() text: lower case, no apostrophes, no punctuation.  "a|b" is either,
+# "a_b" is two words, "?" is perhaps, "*" is any number of times, "..." is anything, and capitals stand for:
+
+_VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
+    "PLEASE": ("LEAD* ASKS? LEAD*",),
+    "THANKS": ("END* SOON* END* BECAUSE?",),
+    "LEAD": (  # what people put before a request
+        "ok|okay|no|nope|yes|so|and|but|well|also|again|just|now|then|sorry|thanks|thank_you|thx|ty|please|pls|plz",
+        "kindly|simply|fuck_off|fuck_you|piss_off|go_away|enough MAILS?",
+        "hi|hello|hey|dear sir|madam|team|guys|there|all|\\w+?",
+        "im|i_am|we_are|were? really|just? not|no_longer interested in_this|anymore|at_all?",
+        "no_thanks|no_interest|wrong_number|wrong_person|who_is_this",
+        "i? do_not|dont know_you",
+        "i|we never|did_not|didnt|have_not|havent sign|signed|subscribe|subscribed|opt|opted up|in|to? for|to? this?",
+    ),
+    "END": ("please|pls|plz|kindly|thanks|thank_you|thx|ty|cheers|already|sir|madam|guys",),
+    "SOON": (
+        "now|right_now|right_away|straight_away|at_once|immediately|asap|today|permanently|completely|for_good|forever",
+    ),
+    "EVER": (
+        "again|ever|ever_again|anymore|any_more|further|any_further|in_future|in_the_future|going_forward",
+        "from_now_on|for_good",
+    ),
+    "BECAUSE": (
+        "as|because|since i|im|ive|we|were|weve|this|it|its|you|youve|youre|my|our ...",
+        "or i|ill|we|well|else ...",
+        "im|i_am|we_are|were? not|no_longer|never interested at_all?",
+        "you|u|youve? have|got? the? wrong number|person",
+        "under gdpr|the_gdpr|ccpa",
+    ),
+    "ASKS": (  # what makes a request of an infinitive
+        "please? can|could|will|would you|u guys?",
+        "you can|must|need_to|have_to|should|may",
+        "i|we would? want|need|like|ask|demand|insist that? you to?",
+        "id|wed|i_would|we_would really? like you to",
+        "im|i_am|we_are asking you to",
+        "id|wed|i_would|we_would be? appreciate|grateful it? if_you would|could",
+        "i|we|ive|weve|i_have|we_have already|just? asked|told|said|requested you? already|twice|before? to?",
+    ),
+    "WANTS": (  # the same of one's own wish
+        "i|we? would|really|just* want|wish|need|like|prefer|ask|request to?",
+        "id|wed really? like|prefer to?",
+        "i|we|ive|weve|i_have|we_have already|previously|just? asked|requested already|twice? to",
+        "can|could|may i|we please?",
+    ),
+    "ME": (
+        "me|us|this_number|this_address|this_email_address|my_number|my_phone",
+        "my|our company|team|business|office|practice|staff",
+    ),
+    "MINE": (
+        "me|us|this|my|our number|address|email|email_address?",
+        "my|our number|phone_number|mobile|name|company|details|contact_details|data",
+    ),
+    "MAILS": (
+        "email|emails|mails|message|messages|msg|msgs|text|texts|text_messages|txts|sms|newsletter|newsletters",
+        "mailings|communication|communications|correspondence",
+    ),
+    "MORE": (
+        "any|any_more|more|further|future|these|those|this|your|all|such|other|unsolicited|marketing|sales|cold|spam",
+    ),
+    "REMOVE": ("remove|take|delete|drop|strike|erase|get",),
+    "LIST": (
+        "ALL LIST_KIND* list|lists|database|databases|records|files|system|systems|crm",
+        "ALL LIST_KIND* sequence|campaign|campaigns|outreach|MAILS",
+        "whatever|any|every list you_have_me_on|im_on|i_am_on",
+        "everything",
+    ),
+    "ALL": ("all? of? your|ur|the|this|that|these|those|any|all|every|further|future",),
+    "LIST_KIND": (
+        "mailing|mail|email|contact|contacts|marketing|distribution|sms|texting|text|call|calling|sales|prospect",
+        "prospects|prospecting|outreach|spam|newsletter|automated|cold|future|further|other|fucking|f_ing|damn|stupid",
+    ),
+    "STOP": ("stop|quit|cease|desist|refrain_from",),
+    "WRITING": (
+        "emailing|mailing|contacting|messaging|texting|txting|calling|phoning|ringing|spamming|bothering|harassing",
+        "pestering|writing_to",
+    ),
+    "WRITE": (
+        "contact|email|mail|message|text|txt|write_to|write|bother|spam|disturb|harass|solicit|approach|reach_out_to",
+    ),
+    "NEVER": ("do_not|dont|never you? ever?",),
+    "NO_WISH": ("i|we? really|just? do_not|dont|no_longer|never",),
+}
+
+# Off the list: clear, whatever else is said.
+_REMOVAL: Final = (
+    "PLEASE unsubscribe MINE THANKS",
+    "PLEASE unsubscribe MINE? from LIST THANKS",
+    "PLEASE REMOVE MINE from|off|off_of|out_of LIST THANKS",
+    "PLEASE remove|delete|erase all? my|this number|phone_number|data|personal_data|details|contact_details THANKS",
+    "PLEASE opt ME out THANKS",
+    "PLEASE opt ME out of|from LIST THANKS",
+    "PLEASE would_you mind? removing|taking|deleting MINE from|off|off_of LIST THANKS",
+    "PLEASE ensure|make_sure that? i_am|im|we_are removed_from|taken_off|off LIST THANKS",
+    "PLEASE add|put ME on|to|onto your|the|a do_not contact|email|text|call list THANKS",
+    "PLEASE mark|list ME as do_not contact|email|text|call THANKS",
+    "PLEASE leave ME alone END*",
+    "PLEASE lose my number END*",
+    "LEAD* WANTS please? to? unsubscribe|opt_out THANKS",
+    "LEAD* WANTS please? to? unsubscribe|opt_out from|of LIST THANKS",
+    "LEAD* WANTS please? be? removed_from|taken_off|deleted_from|off LIST THANKS",
+    "LEAD* WANTS please? be unsubscribed|opted_out|left_alone THANKS",
+    "LEAD* how do|can i|we unsubscribe|opt_out from|of these|your MAILS END*",
+)
+
+# Write no more: not clear where the writer goes on talking beside it.
+_SILENCE: Final = (
+    "PLEASE STOP with? the? WRITING ME? about_this|about_it? EVER* THANKS",
+    "PLEASE STOP sending ME? MORE* MAILS to_me|to_us? EVER* THANKS",
+    "PLEASE STOP with? the? MORE* MAILS EVER* THANKS",
+    "PLEASE STOP all MORE* contact EVER* THANKS",
+    "PLEASE NEVER WRITE ME about_this|about_it? EVER* THANKS",
+    "PLEASE NEVER WRITE EVER THANKS",
+    "PLEASE NEVER call|text|email|contact or text|call|email|message ME EVER* THANKS",
+    "PLEASE NEVER call|phone|ring ME EVER THANKS",
+    "PLEASE NEVER send ME? MORE* MAILS EVER* THANKS",
+    "LEAD* ASKS LEAD* not to? WRITE ME about_this|about_it? EVER* THANKS",
+    "LEAD* NO_WISH want|wish|care|like to receive|get|see MORE* MAILS from_you? EVER* END*",
+    "LEAD* NO_WISH want|wish to be contacted|emailed|texted|messaged|bothered EVER* END*",
+    "LEAD* NO_WISH want|wish|care to hear_from you|your_company EVER* END*",
+    "LEAD* NO_WISH want any|more|these|your MORE* MAILS from_you? EVER* END*",
+    "LEAD* no more|further MAILS|contact from_you? EVER* END*",
+)
+
+# A whole sentence: in a list ("reply, unsubscribe or call") it would be a clause.
+_BARE: Final = ("LEAD* unsubscribe|unsub|opt_out|remove_me|take_me_off THANKS",)
+# A whole message, or one above an empty line and a signature.
+_WHOLE: Final = (
+    "PLEASE stop|unsubscribe|opt_out all|it|this|spam? stop* END* SOON* END* LEAD*",
+    "PLEASE remove number? END*",
+    "PLEASE NEVER contact|email|text|message END*",
+)
+
+_CARRIER_WORDS: Final = frozenset({"stopall", "cancel", "end", "quit", "revoke", "optout"})
+_START_WORDS: Final = frozenset({"start", "unstop"})
+
+
+def _pattern(rule: str) -> str:
+    """The regular expression of a rule; each word takes the space behind it along."""
+    return "".join(_place(place) for place in rule.split())
+
+
+def _place(place: str) -> str:
+    if place == "...":
+        return ".*"
+    how_often = place[-1] if place[-1] in "?*" else ""
+    words = place.removesuffix(how_often).split("|")
+    return f"(?:{'|'.join(map(_choice, words))}){how_often}"
+
+
+def _choice(word: str) -> str:
+    if word.isupper():
+        return "|".join(_pattern(rule) for rule in _VOCABULARY[word])
+    return word.replace("_", " ") + " "
+
+
+def _compiled(rules: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(_pattern(rule) for rule in rules))
+
+
+# ---- what makes a request unclear -----------------------------------------------------------------------------------
+
+_WAYS = "call|text|phone|ring|whatsapp|message|email|ping|dm|contact|reach|try"
+_TALKS_ON = re.compile(  # offers another way or a meeting, promises to write, or has bought
+    rf"(?!.*\b(?:again|one more time)\b)(?:.* instead|(?:(?:please|you can|better|rather|just|instead|feel free to) )*"
+    rf"(?:(?:{_WAYS}) (?:me|us|my)\b.*|(?:emails?|texts?|phone|calls?|a call|sms|whatsapp) (?:is|are|works?) .*|"
+    rf"(?:i|we) (?:would )?prefer .*|(?:ill|i will|well|we will) (?:{_WAYS}|be in touch|get back|let you)\b.*)|"
+    r".*\b(?:lets|can we|shall we|could we) (?:meet|talk|chat|speak|call|schedule|book)\b.*|"
+    r".*\b(?:i|ive|i have|we|weve|we have) (?:already |just )?(?:signed|bought|paid|ordered|booked|joined)\b.*)"
+)
+_CONDITION = re.compile(
+    r"(?:and |but |only |not |even |or )?(?:if(?! you (?:would|could)\b| possible)|unless|until|till|except|in case|"
+    r"whenever|when(?! i (?:said|say|asked)))\b"
+)
+_TIME = re.compile(
+    r"(?:at least )?(?:not )?(?:(?:on|at|in|during|over) .*\b(?:weekends?|nights?|work|hours|\w+days?|holidays?|lunch|"
+    r"mornings?|evenings?|meetings?|shift|noon|\d+ ?[ap]m)|(?:before|after) \d+(?: ?[ap]m)?|while .*|for now|today|"
+    r"tomorrow|tonight|weekends|(?:this|next) (?:week|month|quarter))"
+)
+_QUOTING = re.compile(  # the words before words that are only mentioned
+    r"(?:.* )?(?:says?|said|saying|tells?|telling|told|writes?|wrote|repl(?:y|ies|ied|ying)|respond(?:s|ed)?|types?|"
+    r"texts?|asks?|asked|asking|like|eg|example|subject|phrase|words?|button|link|titled|called|complain(?:s|ed|ing)?)(?: us| them| you)?"
+)
+_OWN_REQUEST = re.compile(
+    r"(?:.* )?(?:i|ive|i have|we|weve|we have|do i have to|must i) (?:\w+ )?(?:say|said|asked?|told|wrote|write)(?: you)?"
+)
+_NEGATED = re.compile(
+    r"\b(?:do not|dont|never|would not|wouldnt|should not|shouldnt|will not|wont|cannot|cant|not to)\b"
+)
+_ASKED = re.compile(r"\b(?:please|pls|plz|kindly|(?:can|could|will|would) (?:you|u)|(?:can|could|may) (?:i|we)|how)\b")
+_STATED = re.compile(r"(?:i|we|id|wed|im|ive|weve) ")
+
+# ---- taking a message apart -----------------------------------------------------------------------------------------
+
+_NEAR_TOP = 3  # sentences; deeper down, a lone "Unsubscribe" is the foot of the sender's own newsletter
+_MOST_SENTENCES = 500
+_SHORT_INTRODUCTION = 2  # words before a colon: "short answer: ..."
+_LONGEST_CLAUSE = 200
+_LONGEST_QUOTE = 80
+_WRAPPED = re.compile(r"(?m)^([^\n]{60,}[^\n.!?:])\n(?=[^\n\s])")
+_BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
+_JOINT = re.compile(
+    r"(\s*[,;:()\u2013\u2014]+(?:\s+(?:and|but|so|&)\b)?\s*|\s+-+\s+|\s+(?:and|but|so|&)\s+)", re.IGNORECASE
+)
+_QUOTES = '"\u201c\u201d\u201e\u00ab\u00bb'
+_QUOTATION = re.compile(f"[{_QUOTES}][^{_QUOTES}\n]*[{_QUOTES}]")
+_WHO_IS_THIS = re.compile(r"\bwho(?:'s|\u2019s|s| is) this\s*\?+", re.IGNORECASE)
+_QUESTION = re.compile(rf"\?[\s!?.){_QUOTES}]*$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Clause:
+    """A part of a sentence, as written and as matched; ``joint`` stands between it and the clause before."""
+
+    written: str
+    words: str
+    joint: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """One sentence or line."""
+
+    written: str
+    words: str
+    is_question: bool
+    clauses: tuple[_Clause, ...]
+    talks_on: bool
+
+
+def _sentences(text: str) -> Iterator[_Sentence]:
+    parts = _BETWEEN_SENTENCES.split(_WRAPPED.sub(r"\1 ", text), maxsplit=_MOST_SENTENCES)[:_MOST_SENTENCES]
+    for written in filter(plain, parts):
+        # What is quoted is talked about, not asked for; unless there is nothing but the quotation.
+        spoken = _QUOTATION.sub(" quotation ", written.strip(f" .!{_QUOTES}"))
+        pieces = ["", *_JOINT.split(spoken)]
+        clauses = tuple(
+            _Clause(piece.strip(), plain(piece), joint.strip().lower())
+            for joint, piece in zip(pieces[::2], pieces[1::2], strict=True)
+            if plain(piece)
+        )
+        yield _Sentence(
+            written=written,
+            words=plain(spoken),
+            is_question=bool(_QUESTION.search(written)),
+            clauses=clauses,
+            talks_on=any(_TALKS_ON.fullmatch(clause.words) for clause in clauses),
+        )
+
+
+def plain(text: str) -> str:
+    """The words alone: lower case, without apostrophes and punctuation, one space between them."""
+    folded = re.sub("['\u2018\u2019`\u00b4]", "", unicodedata.normalize("NFKC", text).casefold())
+    return " ".join(re.sub(r"[\W_]+", " ", folded.replace("e-mail", "email")).split())
+
+
+# ---- the answers ----------------------------------------------------------------------------------------------------
+
+
+def opt_out_in(text: str, channel: Channel) -> str | None:
+    """Why this reply is a request to stop, in plain words, or None where it is none.
+
+    ``text`` holds the sender's own words; lines quoted with ">" are skipped in any case.  The reason quotes the words
+    that asked: ``asked to stop: 'STOP'``.
+    """
+    own = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">")).strip()
+    if keyword := _keyword_in(own, channel):
+        return _asked("to stop", keyword)
+    sentences = tuple(_sentences(own))
+    for number, sentence in enumerate(sentences):
+        talks_on = any(near.talks_on for near in sentences[max(0, number - 1) : number + 2])
+        is_plain_bare = number < _NEAR_TOP and not talks_on and not sentence.is_question
+        if is_plain_bare and _is(_BARE_PATTERN, sentence.words):
+            return _asked("to stop", sentence.written)
+        if request := _request_in(sentence, talks_on=talks_on):
+            return _asked("to stop", request)
+    return None
+
+
+def opt_in_in(text: str, channel: Channel) -> str | None:
+    """Why this reply takes an earlier request to stop back, or None where it does not.
+
+    Only the carriers' own words do, as a whole text message: a YES may answer any question.
+    """
+    if channel is Channel.SMS and "?" not in text and plain(text) in _START_WORDS:
+        return _asked("to start again", text)
+    return None
+
+
+_REMOVAL_PATTERN = _compiled(_REMOVAL)
+_SILENCE_PATTERN = _compiled(_SILENCE)
+_BARE_PATTERN = _compiled(_BARE)
+_WHOLE_PATTERN = _compiled(_WHOLE)
+
+
+def _is(pattern: re.Pattern[str], words: str) -> bool:
+    return len(words) <= _LONGEST_CLAUSE and pattern.fullmatch(f"{words} ") is not None
+
+
+def _keyword_in(text: str, channel: Channel) -> str | None:
+    """The message, or what stands above its signature, if it is a keyword."""
+    text = _WHO_IS_THIS.sub("who is this", text)
+    if "?" in text:
+        return None
+    if channel is Channel.SMS and plain(text) in _CARRIER_WORDS:
+        return text
+    above, _, signature = text.partition("\n\n")
+    # "Stop!" and a line below it may well be delight.
+    whole = above if signature and "!" not in above else text
+    return next((part for part in (text, whole) if _is(_WHOLE_PATTERN, plain(part))), None)
+
+
+def _request_in(sentence: _Sentence, *, talks_on: bool) -> str | None:
+    """The clause of the sentence that clearly asks us to stop, as written."""
+    before: _Clause | None = None
+    for clause in sentence.clauses:
+        is_removal = _is(_REMOVAL_PATTERN, clause.words)
+        if is_removal or (not talks_on and _is(_SILENCE_PATTERN, clause.words)):
+            unclear = (
+                _is_conditional(sentence, is_removal=is_removal)
+                or _is_reported(clause, before)
+                or _is_negated(clause, before)
+            )
+            is_asked = not sentence.is_question or _ASKED.search(clause.words) or _STATED.match(clause.words)
+            if is_asked and not unclear:
+                return clause.written
+        before = clause
+    return None
+
+
+def _is_conditional(sentence: _Sentence, *, is_removal: bool) -> bool:
+    return any(
+        _CONDITION.match(clause.words) or (not is_removal and _TIME.fullmatch(clause.words))
+        for clause in sentence.clauses
+    )
+
+
+def _is_reported(clause: _Clause, before: _Clause | None) -> bool:
+    if before is None or _OWN_REQUEST.fullmatch(before.words):
+        return False
+    is_introduced = clause.joint.startswith(":") and len(before.words.split()) > _SHORT_INTRODUCTION
+    return is_introduced or _QUOTING.fullmatch(before.words) is not None
+
+
+def _is_negated(clause: _Clause, before: _Clause | None) -> bool:
+    """True for the second half of "don't give up and remove me from your list"."""
+    is_joined = before is not None and clause.joint.endswith(("and", "&")) and bool(_NEGATED.search(before.words))
+    return is_joined and not _ASKED.search(clause.words)
+
+
+def _asked(what: str, written: str) -> str:
+    words = " ".join(written.split()).strip(f" .,;!{_QUOTES}")
+    return f"asked {what}: '{words if len(words) <= _LONGEST_QUOTE else words[:_LONGEST_QUOTE] + '...'}'"

@@ -1,0 +1,296 @@
+"""START HERE: the runner.  claim -> handle -> settle, inside a time budget.
+
+An invocation takes back what dead owners left, then drains the queue until nothing due is left or its time is over:
+
+    claim    leases on the jobs whose turn it is   claimer.py: discover -> plan -> claim
+    handle   your function, in a task of its own   flight.py
+    settle   what became of it, under the lease    settler.py
+
+A slot is free again only when its job's settle has committed: a process may be frozen or killed at any instruction, and
+whatever it had not committed by then is somebody else's to do.  Any number of invocations may run side by side.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import psycopg
+
+from leadjobs.claimer import Claimer
+from leadjobs.core.clock import Clock, Deadline, SystemClock
+from leadjobs.core.ending import Ending
+from leadjobs.core.job import JobId, Lane, State
+from leadjobs.core.registry import Registry
+from leadjobs.core.report import Report, Stopped
+from leadjobs.errors import SettingsError
+from leadjobs.flight import Flight, Landed
+from leadjobs.settler import Settler
+from leadjobs.store.connection import connect
+from leadjobs.store.jobs import Claimed, JobStore
+from leadjobs.telemetry import InvocationEnded, JobEnded, JobFailed, JobRescued, LeaseLost, SettleFailed, tell
+
+LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
+NOTE_EVERY = 60.0  # seconds between notes of an invocation that has no end
+
+
+class Runner:
+    """Runs the jobs of a registry on a database.
+
+    ``budget`` is how long an invocation may take in all, and ``reserve`` the last part of it, kept for handing back and
+    settling (a tenth of the budget, at most 5 s, where not given).  ``concurrency`` is how many handlers run at once.
+
+    Raises:
+        SettingsError: a job type's timeout fits no invocation; the message names the type and the fix.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        registry: Registry,
+        *,
+        budget: timedelta = timedelta(seconds=240),
+        reserve: timedelta | None = None,
+        concurrency: int = 32,
+        max_losses: int = 2,
+        clock: Clock | None = None,
+        on_end: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        self.url, self.registry, self.budget = url, registry, budget
+        self.reserve = min(timedelta(seconds=5), budget / 10) if reserve is None else reserve
+        self.concurrency, self.max_losses, self.clock, self._on_end = (
+            concurrency,
+            max_losses,
+            clock or SystemClock(),
+            on_end,
+        )
+        self._active: set[_Invocation] = set()
+        if concurrency < 1:
+            raise SettingsError(f"concurrency is {concurrency}: at least one job must be able to run")
+        for handler in registry:
+            if handler.type.timeout > self.budget - self.reserve:
+                raise SettingsError(
+                    f"the timeout of {handler.type.name} is {handler.type.timeout.total_seconds():g} s, but an invocation has "
+                    f"{(self.budget - self.reserve).total_seconds():g} s for jobs ({budget.total_seconds():g} s less "
+                    f"{self.reserve.total_seconds():g} s to settle): it could never start; shorten the timeout or raise the budget"
+                )
+
+    async def run(self, budget: timedelta | None = None) -> Report:
+        """Drain the queue within a budget (the runner's own where not given) and say what was done.
+
+        It returns before the budget is over if handlers honour cancellation and do not block the event loop.  Handlers
+        that run over are cancelled and their jobs handed back, at no cost in attempts.
+        """
+        seconds = (self.budget if budget is None else budget).total_seconds()
+        return await self._invoke(Deadline(self.clock, seconds), is_endless=False)
+
+    async def run_until_stopped(self) -> Report:
+        """Drain the queue and look again every second, until :meth:`stop` is called; then hand back what still runs."""
+        return await self._invoke(Deadline(self.clock, None), is_endless=True)
+
+    def stop(self) -> None:
+        """End all invocations in this process soon: claim nothing more, hand back, settle, return."""
+        for invocation in self._active:
+            invocation.stop()
+
+    async def _invoke(self, deadline: Deadline, *, is_endless: bool) -> Report:
+        invocation = _Invocation(self, deadline, is_endless=is_endless)
+        self._active.add(invocation)
+        try:
+            return await invocation.run()
+        finally:
+            self._active.discard(invocation)
+            if self._on_end is not None:
+                await self._on_end()
+
+
+class _Invocation:
+    """One drain of the queue."""
+
+    def __init__(self, runner: Runner, deadline: Deadline, *, is_endless: bool) -> None:
+        self._runner, self._clock, self._deadline, self._is_endless = runner, runner.clock, deadline, is_endless
+        self._cut_at = deadline.sooner(runner.reserve)
+        self._settler = Settler(runner.url, self._clock, deadline, self._settled)
+        self._flights: dict[JobId, Flight] = {}
+        self._changed = asyncio.Event()
+        self._stopped: Stopped | None = None
+        self._counts: Counter[str] = Counter()
+        self._begun = self._looked_at = self._noted_at = self._clock.monotonic()
+        self._completed_at: float | None = None
+
+    def stop(self) -> None:
+        """End soon."""
+        self._stopped = self._stopped or "asked"
+        self._changed.set()
+
+    async def run(self) -> Report:
+        """Rescue, drain, land, report."""
+        async with connect(self._runner.url) as connection:
+            store = JobStore(connection, self._clock)
+            settling = asyncio.create_task(self._settler.settle_all())
+            try:
+                async with asyncio.timeout(
+                    _finite(self._deadline.seconds_left() - self._runner.reserve.total_seconds() / 2)
+                ):
+                    await self._rescue(store)
+                    self._stopped = await self._drain(store)
+            except (psycopg.OperationalError, TimeoutError):
+                self._stopped = "database"
+            finally:
+                await self._land(settling)
+            return await self._report(store)
+
+    async def _rescue(self, store: JobStore) -> None:
+        for job in await store.rescue(max_losses=self._runner.max_losses):
+            self._counts["rescued"] += 1
+            tell(JobRescued(job_id=job.id, type=job.type, state=job.state))
+
+    async def _drain(self, store: JobStore) -> Stopped:
+        """Claim and start jobs until none is left that may run and none runs, or the time is over."""
+        claimer = Claimer(store, self._runner.registry, self._clock)
+        while self._stopped is None and self._cut_at.seconds_left() > 0:
+            claimed = await self._claim(claimer)
+            if claimed is None and not self._flights and not self._is_endless:
+                return "deadline" if claimer.knows_more else "drained"
+            if claimed is None:
+                await self._wait(store)
+            for job in claimed or ():
+                self._start(job)
+        return self._stopped or "deadline"
+
+    async def _claim(self, claimer: Claimer) -> list[Claimed] | None:
+        """Jobs for the free slots; none beside a job that must run alone."""
+        free = self._runner.concurrency - len(self._flights)
+        is_one_alone = any(flight.claimed.lane is Lane.ALONE for flight in self._flights.values())
+        if free <= 0 or is_one_alone:
+            return None
+        return await claimer.claim(free, seconds_left=self._cut_at.seconds_left(), is_idle=not self._flights)
+
+    def _start(self, job: Claimed) -> None:
+        flight = Flight(job, self._runner.registry[job.type], self._clock, self._cut_at)
+        self._flights[job.id] = flight
+        self._counts["claimed"] += 1
+        flight.start(self._settler.land)
+
+    def _settled(self, landed: Landed, is_settled: bool | None) -> None:
+        """A flight's ending is committed (or dropped, or could not be told): its slot is free."""
+        flight, ending = landed.flight, landed.ending
+        job = flight.claimed
+        del self._flights[job.id]
+        self._changed.set()
+        if is_settled is None:
+            self._counts["unsettled"] += 1
+            tell(SettleFailed(job_id=job.id, type=job.type, error="the database could not be told; the lease will end"))
+        elif not is_settled or ending is None:
+            self._counts["lost"] += 1
+            tell(LeaseLost(job_id=job.id, type=job.type))
+        else:
+            self._count(flight, ending)
+
+    def _count(self, flight: Flight, ending: Ending) -> None:
+        job, now = flight.claimed, self._clock.monotonic()
+        self._counts[_counted_as(ending)] += 1
+        if ending.state is not State.PENDING:
+            self._completed_at = now
+        fact = JobFailed if ending.state is State.FAILED else JobEnded
+        tell(
+            fact(
+                job_id=job.id,
+                type=job.type,
+                tenant=job.tenant,
+                state=ending.state,
+                reason=ending.reason,
+                attempts=ending.attempts,
+                seconds=round(now - flight.started, 3),
+            )
+        )
+
+    async def _wait(self, store: JobStore) -> None:
+        """Wait until a slot is free or it is time to look around; then see whether we still own what runs."""
+        try:
+            async with asyncio.timeout(max(0.0, min(LOOK_EVERY, self._cut_at.seconds_left()))):
+                await self._changed.wait()
+        except TimeoutError:
+            pass
+        self._changed.clear()
+        now = self._clock.monotonic()
+        if self._flights and now - self._looked_at >= LOOK_EVERY:
+            self._looked_at = now
+            for job_id in await store.find_lost([flight.claimed.lease for flight in self._flights.values()]):
+                if (flight := self._flights.get(job_id)) is not None:
+                    flight.cut_short("its lease was lost")
+        if self._is_endless and now - self._noted_at >= NOTE_EVERY:
+            await self._report(store)
+
+    async def _land(self, settling: asyncio.Task[None]) -> None:
+        """Hand back what still runs, settle it, and leave in time whatever happens.
+
+        A handler that does not honour its cancellation is left behind: its job is not settled, and its lease ends.
+        """
+        for flight in self._flights.values():
+            flight.cut_short(
+                "the invocation's time is over" if self._stopped == "deadline" else "the runner was stopped"
+            )
+        reserve = self._runner.reserve.total_seconds()
+        landing = Deadline(self._clock, min(reserve, max(0.0, self._deadline.seconds_left())) * 0.6)
+        while self._flights and landing.seconds_left() > 0:
+            try:
+                async with asyncio.timeout(landing.seconds_left()):
+                    await self._changed.wait()
+            except TimeoutError:
+                break
+            self._changed.clear()
+        self._settler.close()
+        await asyncio.wait([settling], timeout=max(0.05, min(reserve, self._deadline.seconds_left()) * 0.5))
+        settling.cancel()
+        self._counts["unsettled"] += len(self._flights)
+
+    async def _report(self, store: JobStore) -> Report:
+        """What was done and what is left; kept in the database too."""
+        now = self._clock.monotonic()
+        self._noted_at = now
+        seconds = round(now - self._begun, 3)
+        report = Report.model_validate({"stopped": self._stopped or "asked", "seconds": seconds, **self._counts})
+        since_completion = None if self._completed_at is None else now - self._completed_at
+        try:
+            async with asyncio.timeout(_finite(max(0.05, self._deadline.seconds_left() * 0.8))):
+                await store.note_invocation(
+                    seconds=seconds,
+                    since_completion=since_completion,
+                    report=report.model_dump_json(by_alias=True),
+                )
+                backlog, pulse = await store.backlog(self._runner.registry.type_names), await store.pulse()
+            report.due, report.oldest_due_seconds = backlog.due, backlog.oldest_due_seconds
+            report.unknown_types, report.since_completion_seconds = backlog.unknown_types, pulse.since_completion
+        except (psycopg.Error, TimeoutError):
+            report.stopped = "database"
+        tell(
+            InvocationEnded(
+                stopped=report.stopped,
+                claimed=report.claimed,
+                succeeded=report.succeeded,
+                failed=report.failed,
+                seconds=report.seconds,
+                due=report.due,
+            )
+        )
+        return report
+
+
+def _counted_as(ending: Ending) -> str:
+    match ending.state:
+        case State.SUCCEEDED:
+            return "succeeded"
+        case State.PENDING if ending.ended_as == "handed_back":
+            return "handed_back"
+        case State.PENDING if ending.ended_as is None:
+            return "snoozed"
+        case State.PENDING:
+            return "retried"
+        case _:
+            return "failed"
+
+
+def _finite(seconds: float) -> float | None:
+    """A timeout as asyncio takes it, where none is None."""
+    return None if seconds == float("inf") else seconds

@@ -1,0 +1,24 @@
+-- Take a lease on the first due jobs of each stream, as many as its share, beginning after its last claimed key.
+-- One ordered probe of background_job_pending per stream; rows that somebody else is taking are stepped over.
+UPDATE background_job
+   SET state = 'RUNNING',
+       reason = NULL,
+       lease_no = lease_no + 1,
+       lease_until = coalesce(CAST(:now AS timestamptz), now())
+                     + make_interval(secs => CAST(CAST(:lease_seconds AS jsonb) ->> type AS double precision)),
+       started_at = coalesce(CAST(:now AS timestamptz), now())
+ WHERE id = ANY (ARRAY(
+       SELECT due.id
+         FROM unnest(CAST(:lanes AS text[]), CAST(:types AS text[]), CAST(:tenants AS text[]), CAST(:slots AS integer[]),
+                     CAST(:after_run_at AS timestamptz[]), CAST(:after_id AS bigint[]))
+              AS share (lane, type, tenant, slots, after_run_at, after_id)
+        CROSS JOIN LATERAL (
+              SELECT id FROM background_job
+               WHERE state = 'PENDING' AND lane = share.lane COLLATE "C" AND type = share.type COLLATE "C"
+                 AND tenant = share.tenant COLLATE "C"
+                 AND run_at <= coalesce(CAST(:now AS timestamptz), now())
+                 AND (run_at, id) > (share.after_run_at, share.after_id)
+               ORDER BY run_at, id
+               LIMIT share.slots
+                 FOR NO KEY UPDATE SKIP LOCKED) AS due))
+RETURNING id, lane, type, tenant, payload, generation, attempts, lease_no, run_at, created_at, started_at

@@ -1,0 +1,8 @@
+-- The newest jobs, by filters that may be null.  Walks the primary key backwards, or background_job_failed.
+SELECT id, lane, type, tenant, state, reason, attempts, generation, run_at, lease_until, created_at, started_at, finished_at
+  FROM background_job
+ WHERE (CAST(:state AS text) IS NULL OR state = CAST(:state AS text))
+   AND (CAST(:type AS text) IS NULL OR type = CAST(:type AS text))
+   AND (CAST(:tenant AS text) IS NULL OR tenant = CAST(:tenant AS text))
+ ORDER BY id DESC
+ LIMIT CAST(:max_jobs AS integer)

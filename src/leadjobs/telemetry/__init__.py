@@ -1,0 +1,23 @@
+"""What happened, told once: facts in the past tense, from which log lines are made."""
+
+from leadjobs.telemetry.facts import (
+    DeliveryAnswered,
+    InvocationEnded,
+    JobEnded,
+    JobFailed,
+    JobRescued,
+    LeaseLost,
+    SettleFailed,
+    tell,
+)
+
+__all__ = [
+    "DeliveryAnswered",
+    "InvocationEnded",
+    "JobEnded",
+    "JobFailed",
+    "JobRescued",
+    "LeaseLost",
+    "SettleFailed",
+    "tell",
+]

@@ -1,20 +1,18 @@
 """The composition root: reads settings, wires everything; the only file that knows all.
 
-The doors are light and are made at import; what stands behind them is made at the first request, once per process, so that
-a missing setting is an answer that says so and not a function that cannot start.
+The doors are light and are made at import; what stands behind them is made at the first request, once per process, so
+that a missing setting is an answer that says so and not a function that cannot start.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from psycopg import AsyncConnection
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.routing import Route
 
 from leadjobs.channels.emailbison import EmailBison
 from leadjobs.channels.postmark import Postmark
@@ -22,7 +20,7 @@ from leadjobs.channels.twilio import Twilio
 from leadjobs.leads.inbox import Inbox
 from leadjobs.ops.health import HealthCheck, health_door
 from leadjobs.settings import Settings, read_settings, secret_text
-from leadjobs.store.connection import CONNECT
+from leadjobs.store.connection import Transactions
 from leadjobs.store.schema import ENGINE
 from leadjobs.web.cron import cron_door
 from leadjobs.web.delivery import Answer, Delivery
@@ -94,7 +92,7 @@ class App:
         """The inbox of all channels."""
         settings = self.settings
         return Inbox(
-            _Connections(settings.need_database_url(), settings.webhook_connections),
+            Transactions(settings.need_database_url(), at_once=settings.webhook_connections),
             [
                 Twilio(Secrets.parse(secret_text(settings.twilio_secret))),
                 EmailBison(Secrets.parse(secret_text(settings.emailbison_secret))),
@@ -126,33 +124,9 @@ class App:
     @cached_property
     def doors(self) -> Starlette:
         """All doors in one ASGI app, at the paths they have when each is a function of its own."""
-        return Starlette(
-            routes=[
-                Mount("/api/cron", self.cron),
-                Mount("/api/webhooks", self.webhooks),
-                Mount("/api/health", self.health),
-            ]
-        )
-
-
-class _Connections:
-    """A pool that keeps no connection once nobody waits for one: a suspended function must not hold any."""
-
-    def __init__(self, url: str, most: int) -> None:
-        from psycopg_pool import AsyncNullConnectionPool
-
-        self._pool = AsyncNullConnectionPool(url, kwargs=CONNECT, max_size=most, timeout=5.0, num_workers=1, open=False)
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[AsyncConnection[Any]]:
-        """A connection in a transaction, which commits at the end of the block and rolls back on an exception."""
-        await self._pool.open()  # does nothing where it is open
-        async with self._pool.connection() as connection:
-            yield connection
-
-    async def close(self) -> None:
-        """Stop the pool's task; a later connection starts it anew."""
-        await self._pool.close()
+        doors = {"/api/cron": self.cron, "/api/webhooks": self.webhooks, "/api/health": self.health}
+        routes = [Route(path + rest, door) for path, door in doors.items() for rest in ("", "/{rest:path}")]
+        return Starlette(routes=routes)
 
 
 app = App()

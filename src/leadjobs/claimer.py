@@ -12,33 +12,35 @@ from leadjobs.store.jobs import Claimed, JobStore, Place
 LEASE_GRACE = 30.0  # seconds that a lease outlives its job's timeout by
 CLAIMS_PER_DISCOVERY = 20  # then the picture is old: late commits and new tenants come into view
 DISCOVER_EVERY = 1.0  # seconds, where the last look found nothing that could be claimed
+DISCOVER_EVERY_NEWS = 0.05  # seconds, where jobs have ended since: they may have enqueued others
 
 
 class Claimer:
     """What one invocation knows of the queue, and its claims on it."""
 
-    def __init__(self, store: JobStore, registry: Registry, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: JobStore, registry: Registry, clock: Clock, *, usable: float) -> None:
+        self._store, self._clock, self._usable = store, clock, usable
         self._timeouts = {handler.type.name: handler.type.timeout.total_seconds() for handler in registry}
         self._lease_seconds = {name: timeout + LEASE_GRACE for name, timeout in self._timeouts.items()}
         self._rota = Rota()
         self._places: dict[Stream, Place] = {}
         self._discovered_at = float("-inf")
-        self._claims = self._claims_since_discovery = self._found_since_discovery = 0
+        self._claims = self._claims_since_discovery = self._found_since_discovery = self._ended_at_discovery = 0
 
     @property
     def knows_more(self) -> bool:
         """Is there due work that it knows of and has not claimed?"""
         return bool(self._rota)
 
-    async def claim(self, free: int, *, seconds_left: float, is_idle: bool) -> list[Claimed] | None:
+    async def claim(self, free: int, *, seconds_left: float, is_idle: bool, ended: int) -> list[Claimed] | None:
         """Take leases on up to ``free`` jobs that fit the time left; None if there is nothing to try at the moment.
 
         An empty list means that another try may find some.  Where ``is_idle``, it may be one job that must run alone.
+        ``ended`` counts the jobs that this invocation has ended: each may have enqueued others.
         """
-        await self._discover()
+        await self._discover(ended, is_idle=is_idle)
         # The first claim takes what fits the whole budget: a timeout just as long must not miss by milliseconds.
-        shares = self._plan(free, seconds_left if self._claims else float("inf"), is_idle=is_idle)
+        shares = self._plan(free, seconds_left if self._claims else self._usable, is_idle=is_idle)
         if not shares:
             return None
         claimed = await self._store.claim(shares, self._places, self._lease_seconds)
@@ -48,14 +50,16 @@ class Claimer:
         self._keep_places(shares, claimed)
         return claimed
 
-    async def _discover(self) -> None:
+    async def _discover(self, ended: int, *, is_idle: bool) -> None:
         """Look for streams where none is left or the picture is old; not again and again where nothing moves."""
-        is_old = self._claims_since_discovery >= CLAIMS_PER_DISCOVERY
-        has_waited = self._clock.monotonic() - self._discovered_at >= DISCOVER_EVERY
-        if (is_old or not self._rota) and (has_waited or self._found_since_discovery):
+        if self._rota and self._claims_since_discovery < CLAIMS_PER_DISCOVERY:
+            return
+        waited = self._clock.monotonic() - self._discovered_at
+        has_news = ended > self._ended_at_discovery and (is_idle or waited >= DISCOVER_EVERY_NEWS)
+        if waited >= DISCOVER_EVERY or self._found_since_discovery or has_news:
             self._rota.refill(await self._store.discover(list(self._timeouts)))
             self._places.clear()
-            self._discovered_at = self._clock.monotonic()
+            self._discovered_at, self._ended_at_discovery = self._clock.monotonic(), ended
             self._claims_since_discovery = self._found_since_discovery = 0
 
     def _plan(self, free: int, seconds_left: float, *, is_idle: bool) -> list[Share]:
@@ -72,9 +76,9 @@ class Claimer:
     def _keep_places(self, shares: Sequence[Share], claimed: Sequence[Claimed]) -> None:
         """Begin each stream's next claim behind what was claimed of it; one that gave less than its share may be dry.
 
-        Beginning behind keeps claims flat where a pinned snapshot leaves dead index entries at the head of a stream.  What
-        commits late with an earlier place is seen when places are dropped: at each discovery, and before a stream is
-        called dry.
+        Beginning behind keeps claims flat where a pinned snapshot leaves dead index entries at the head of a stream.
+        What commits late with an earlier place is seen when places are dropped: at each discovery, and before a stream
+        is called dry.
         """
         got = Counter(job.stream for job in claimed)
         last = {job.stream: job.place for job in claimed}

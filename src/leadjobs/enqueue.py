@@ -3,12 +3,13 @@
 A job exists if and only if that transaction commits, and no runner sees it earlier.  The transaction must be READ
 COMMITTED (PostgreSQL's default): under a stricter level a racing enqueue of the same dedupe key cannot be seen.
 
-The steps are written once, as a generator that asks for statements; :func:`enqueue` and :func:`enqueue_sync` only differ in
-how they run what it asks for.
+The steps are written once, as a generator that asks for statements; :func:`enqueue` and :func:`enqueue_sync` only
+differ in how they run what it asks for.
 """
 
 import json
-from collections.abc import Collection, Generator, Iterable
+import re
+from collections.abc import Collection, Generator, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -20,6 +21,9 @@ from leadjobs.store.statements import Statement, statement
 # A holder may end and let go of its key between our insert and our look: then we insert again.
 MAX_ROUNDS = 5
 
+_SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+
 _Steps = Generator[tuple[Statement, Params], Rows, list[Enqueued]]
 
 
@@ -27,8 +31,8 @@ async def enqueue(connection: Any, job: NewJob) -> Enqueued:
     """Add a job in the caller's transaction, or find the job that already stands for it.
 
     ``connection`` is a SQLAlchemy ``AsyncSession`` or ``AsyncConnection`` (drivers psycopg and asyncpg), or a psycopg
-    ``AsyncConnection``.  The row appears when its transaction commits, and not before.  The answer says what happened and
-    names the job; racing callers with one dedupe key get one job between them.
+    ``AsyncConnection``.  The row appears when its transaction commits, and not before.  The answer says what happened
+    and names the job; racing callers with one dedupe key get one job between them.
 
     Raises:
         EnqueueError: the connection is of no known kind, or its isolation level is stricter than READ COMMITTED.
@@ -128,9 +132,11 @@ def _enqueue_alike(
     if missing:
         names = ", ".join(f"{key.type}/{key.dedupe_key}" for key in list(missing)[:3])
         raise EnqueueError(f"cannot see who holds the dedupe key of {names}: enqueue in a READ COMMITTED transaction")
+    answered: set[_Key] = set()
     for place, job in jobs.items():
         if (key := _Key.of(job)) is not None:
-            answers[place] = _answer(job, standing[key], found[key])
+            answers[place] = _again(found[key], on_conflict) if key in answered else found[key]
+            answered.add(key)
     return answers
 
 
@@ -143,10 +149,11 @@ def _one_per_key(jobs: dict[int, NewJob], on_conflict: OnConflict) -> dict[_Key,
     return standing
 
 
-def _answer(job: NewJob, standing: NewJob, found: Enqueued) -> Enqueued:
-    if job is standing:
-        return found
-    return Enqueued(found.job_id, Verdict.IGNORED if job.on_conflict is OnConflict.IGNORE else Verdict.REPLACED)
+def _again(found: Enqueued, on_conflict: OnConflict) -> Enqueued:
+    """The answer to a key that came before in the same call: what enqueueing it afterwards would have said."""
+    if on_conflict is OnConflict.IGNORE:
+        return Enqueued(found.job_id, Verdict.IGNORED)
+    return Enqueued(found.job_id, Verdict.REPLACED) if found.verdict is Verdict.INSERTED else found
 
 
 def _key_of(row: Any) -> _Key:
@@ -157,10 +164,10 @@ def _json(jobs: Collection[NewJob]) -> str:
     """The jobs as the array that the statements unfold: one bind, in every driver's reach."""
     try:
         text = json.dumps([_record(job) for job in jobs], allow_nan=False)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise EnqueueError(f"a payload is not JSON: {error}; declare a JobType and use its .job()") from None
-    if "\\u0000" in text and any(_has_nul(job.payload) for job in jobs):
-        raise EnqueueError("a payload holds a NUL character, which PostgreSQL cannot keep: take it out")
+    if _SUSPECT.search(text) and not all(_is_storable(job.payload) for job in jobs):
+        raise EnqueueError("a payload holds NUL or half a surrogate pair, which PostgreSQL cannot keep: take it out")
     return text
 
 
@@ -177,10 +184,10 @@ def _record(job: NewJob) -> dict[str, Any]:
     }
 
 
-def _has_nul(value: Any) -> bool:
-    """JSON allows NUL characters in strings; PostgreSQL cannot keep them."""
+def _is_storable(value: Any) -> bool:
+    """JSON allows NUL and half a surrogate pair in strings; PostgreSQL keeps neither."""
     if isinstance(value, str):
-        return "\0" in value
-    if isinstance(value, dict):
-        return any(_has_nul(each) for pair in value.items() for each in pair)
-    return isinstance(value, list | tuple) and any(_has_nul(each) for each in value)
+        return not _UNSTORABLE.search(value)
+    if isinstance(value, Mapping):
+        return all(_is_storable(each) for pair in value.items() for each in pair)
+    return not isinstance(value, list | tuple) or all(_is_storable(each) for each in value)

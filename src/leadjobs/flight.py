@@ -76,7 +76,14 @@ class Flight:
             return self._run.timed_out(self._handler.type.timeout)
         if isinstance(error, asyncio.CancelledError) and self.cut is not None:
             return self._run.handed_back(self.cut)
-        return self._run.broke(error)
+        return self.broke(error)
+
+    def broke(self, error: BaseException) -> Ending:
+        """The ending of a run that an error ended; where even reading the error raises, that is the error."""
+        try:
+            return self._run.broke(error)
+        except Exception as worse:  # noqa: BLE001  (an ending there must be, or its slot is never free)
+            return self._run.broke(worse)
 
     def _job(self, payload: Any) -> Job[Any]:
         claimed = self.claimed

@@ -20,7 +20,7 @@ import psycopg
 from leadjobs.claimer import Claimer
 from leadjobs.core.clock import Clock, Deadline, SystemClock
 from leadjobs.core.ending import Ending
-from leadjobs.core.job import JobId, Lane, State
+from leadjobs.core.job import Lane, Lease, State
 from leadjobs.core.registry import Registry
 from leadjobs.core.report import Report, Stopped
 from leadjobs.errors import SettingsError
@@ -31,7 +31,7 @@ from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.telemetry import InvocationEnded, JobEnded, JobFailed, JobRescued, LeaseLost, SettleFailed, tell
 
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
-NOTE_EVERY = 60.0  # seconds between notes of an invocation that has no end
+NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
 
 
 class Runner:
@@ -57,7 +57,7 @@ class Runner:
         on_end: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self.url, self.registry, self.budget = url, registry, budget
-        self.reserve = min(timedelta(seconds=5), budget / 10) if reserve is None else reserve
+        self._reserve = reserve
         self.concurrency, self.max_losses, self.clock, self._on_end = (
             concurrency,
             max_losses,
@@ -67,13 +67,18 @@ class Runner:
         self._active: set[_Invocation] = set()
         if concurrency < 1:
             raise SettingsError(f"concurrency is {concurrency}: at least one job must be able to run")
+        kept = self.reserve_of(budget)
         for handler in registry:
-            if handler.type.timeout > self.budget - self.reserve:
+            if handler.type.timeout > budget - kept:
                 raise SettingsError(
-                    f"the timeout of {handler.type.name} is {handler.type.timeout.total_seconds():g} s, but an invocation has "
-                    f"{(self.budget - self.reserve).total_seconds():g} s for jobs ({budget.total_seconds():g} s less "
-                    f"{self.reserve.total_seconds():g} s to settle): it could never start; shorten the timeout or raise the budget"
+                    f"the timeout of {handler.type.name} is {handler.type.timeout.total_seconds():g} s, but an "
+                    f"invocation has {(budget - kept).total_seconds():g} s for jobs (its budget less "
+                    f"{kept.total_seconds():g} s to settle): it could never start; shorten the timeout or raise the budget"
                 )
+
+    def reserve_of(self, budget: timedelta) -> timedelta:
+        """The last part of a budget, in which nothing runs any more."""
+        return min(timedelta(seconds=5), budget / 10) if self._reserve is None else self._reserve
 
     async def run(self, budget: timedelta | None = None) -> Report:
         """Drain the queue within a budget (the runner's own where not given) and say what was done.
@@ -81,20 +86,18 @@ class Runner:
         It returns before the budget is over if handlers honour cancellation and do not block the event loop.  Handlers
         that run over are cancelled and their jobs handed back, at no cost in attempts.
         """
-        seconds = (self.budget if budget is None else budget).total_seconds()
-        return await self._invoke(Deadline(self.clock, seconds), is_endless=False)
+        return await self._invoke(_Invocation(self, self.budget if budget is None else budget))
 
     async def run_until_stopped(self) -> Report:
         """Drain the queue and look again every second, until :meth:`stop` is called; then hand back what still runs."""
-        return await self._invoke(Deadline(self.clock, None), is_endless=True)
+        return await self._invoke(_Invocation(self, None))
 
     def stop(self) -> None:
         """End all invocations in this process soon: claim nothing more, hand back, settle, return."""
         for invocation in self._active:
             invocation.stop()
 
-    async def _invoke(self, deadline: Deadline, *, is_endless: bool) -> Report:
-        invocation = _Invocation(self, deadline, is_endless=is_endless)
+    async def _invoke(self, invocation: "_Invocation") -> Report:
         self._active.add(invocation)
         try:
             return await invocation.run()
@@ -107,11 +110,15 @@ class Runner:
 class _Invocation:
     """One drain of the queue."""
 
-    def __init__(self, runner: Runner, deadline: Deadline, *, is_endless: bool) -> None:
-        self._runner, self._clock, self._deadline, self._is_endless = runner, runner.clock, deadline, is_endless
-        self._cut_at = deadline.sooner(runner.reserve)
-        self._settler = Settler(runner.url, self._clock, deadline, self._settled)
-        self._flights: dict[JobId, Flight] = {}
+    def __init__(self, runner: Runner, budget: timedelta | None) -> None:
+        self._runner, self._clock, self._is_endless = runner, runner.clock, budget is None
+        reserve = runner.reserve_of(budget or runner.budget)
+        self._reserve = reserve.total_seconds()
+        self._usable = float("inf") if budget is None else (budget - reserve).total_seconds()
+        self._deadline = Deadline(self._clock, None if budget is None else budget.total_seconds())
+        self._cut_at = self._deadline.sooner(reserve)
+        self._settler = Settler(runner.url, self._clock, self._deadline, self._settled)
+        self._flights: dict[Lease, Flight] = {}
         self._changed = asyncio.Event()
         self._stopped: Stopped | None = None
         self._counts: Counter[str] = Counter()
@@ -129,9 +136,7 @@ class _Invocation:
             store = JobStore(connection, self._clock)
             settling = asyncio.create_task(self._settler.settle_all())
             try:
-                async with asyncio.timeout(
-                    _finite(self._deadline.seconds_left() - self._runner.reserve.total_seconds() / 2)
-                ):
+                async with asyncio.timeout(_finite(self._deadline.seconds_left() - self._reserve / 2)):
                     await self._rescue(store)
                     self._stopped = await self._drain(store)
             except (psycopg.OperationalError, TimeoutError):
@@ -147,7 +152,7 @@ class _Invocation:
 
     async def _drain(self, store: JobStore) -> Stopped:
         """Claim and start jobs until none is left that may run and none runs, or the time is over."""
-        claimer = Claimer(store, self._runner.registry, self._clock)
+        claimer = Claimer(store, self._runner.registry, self._clock, usable=self._usable)
         while self._stopped is None and self._cut_at.seconds_left() > 0:
             claimed = await self._claim(claimer)
             if claimed is None and not self._flights and not self._is_endless:
@@ -164,19 +169,24 @@ class _Invocation:
         is_one_alone = any(flight.claimed.lane is Lane.ALONE for flight in self._flights.values())
         if free <= 0 or is_one_alone:
             return None
-        return await claimer.claim(free, seconds_left=self._cut_at.seconds_left(), is_idle=not self._flights)
+        return await claimer.claim(
+            free,
+            seconds_left=self._cut_at.seconds_left(),
+            is_idle=not self._flights,
+            ended=self._counts["claimed"] - len(self._flights),
+        )
 
     def _start(self, job: Claimed) -> None:
         flight = Flight(job, self._runner.registry[job.type], self._clock, self._cut_at)
-        self._flights[job.id] = flight
+        self._flights[job.lease] = flight
         self._counts["claimed"] += 1
         flight.start(self._settler.land)
 
-    def _settled(self, landed: Landed, is_settled: bool | None) -> None:
+    def _settled(self, landed: Landed, is_settled: bool | None) -> None:  # noqa: FBT001  a callback's
         """A flight's ending is committed (or dropped, or could not be told): its slot is free."""
         flight, ending = landed.flight, landed.ending
         job = flight.claimed
-        del self._flights[job.id]
+        del self._flights[job.lease]
         self._changed.set()
         if is_settled is None:
             self._counts["unsettled"] += 1
@@ -216,10 +226,11 @@ class _Invocation:
         now = self._clock.monotonic()
         if self._flights and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            for job_id in await store.find_lost([flight.claimed.lease for flight in self._flights.values()]):
-                if (flight := self._flights.get(job_id)) is not None:
+            for lease in await store.find_lost(self._flights):
+                if (flight := self._flights.get(lease)) is not None:
                     flight.cut_short("its lease was lost")
         if self._is_endless and now - self._noted_at >= NOTE_EVERY:
+            await self._rescue(store)
             await self._report(store)
 
     async def _land(self, settling: asyncio.Task[None]) -> None:
@@ -231,8 +242,7 @@ class _Invocation:
             flight.cut_short(
                 "the invocation's time is over" if self._stopped == "deadline" else "the runner was stopped"
             )
-        reserve = self._runner.reserve.total_seconds()
-        landing = Deadline(self._clock, min(reserve, max(0.0, self._deadline.seconds_left())) * 0.6)
+        landing = Deadline(self._clock, min(self._reserve, max(0.0, self._deadline.seconds_left())) * 0.6)
         while self._flights and landing.seconds_left() > 0:
             try:
                 async with asyncio.timeout(landing.seconds_left()):
@@ -241,8 +251,10 @@ class _Invocation:
                 break
             self._changed.clear()
         self._settler.close()
-        await asyncio.wait([settling], timeout=max(0.05, min(reserve, self._deadline.seconds_left()) * 0.5))
-        settling.cancel()
+        for is_last_call in (False, True):
+            if is_last_call:
+                settling.cancel()
+            await asyncio.wait([settling], timeout=max(0.05, min(self._reserve, self._deadline.seconds_left()) * 0.5))
         self._counts["unsettled"] += len(self._flights)
 
     async def _report(self, store: JobStore) -> Report:

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 import psycopg
 
 from leadjobs.core.clock import Clock, Deadline
-from leadjobs.core.ending import Ending
 from leadjobs.core.job import JobId
 from leadjobs.errors import StoreError
 from leadjobs.flight import Landed
@@ -15,7 +14,7 @@ from leadjobs.store.connection import connect
 from leadjobs.store.jobs import JobStore
 
 PAUSE = 0.1  # seconds between looks at rows that somebody has locked
-MAX_FAILURES = 5  # in a row, each followed by a longer pause
+MAX_FAILURES = 5  # in a row, each followed by a pause twice as long
 
 
 # True: settled.  False: the lease was lost, the result is dropped.  None: the database could not be told.
@@ -55,8 +54,9 @@ class Settler:
                     store = store or JobStore(await connections.enter_async_context(connect(self._url)), self._clock)
                     await self._settle(store)
                     self._failures = 0
-                except (psycopg.OperationalError, StoreError):
+                except (psycopg.Error, StoreError):
                     store, self._failures = None, self._failures + 1
+                    await connections.aclose()
         for landed in self._waiting.values():
             self._on_settled(landed, None)
 
@@ -67,7 +67,7 @@ class Settler:
         """Take everything that has landed, waiting for the first where nothing waits already; False once closed."""
         arrived: list[Landed | None] = []
         try:
-            patience = PAUSE * 2**self._failures if self._waiting else None
+            patience = PAUSE * 2 ** min(self._failures, MAX_FAILURES) if self._waiting else None
             arrived.append(await asyncio.wait_for(self._arrivals.get(), patience))
         except TimeoutError:
             pass
@@ -81,8 +81,16 @@ class Settler:
             elif landed.flight.committed is not None:
                 self._on_settled(landed, True)
             else:
-                self._waiting[landed.flight.claimed.id] = landed
+                self._keep(landed)
         return None not in arrived
+
+    def _keep(self, landed: Landed) -> None:
+        """Keep a flight for the next settle; of two runs of one job, the older has lost its lease."""
+        job_id = landed.flight.claimed.id
+        runs = [landed, *([self._waiting[job_id]] if job_id in self._waiting else [])]
+        *older, self._waiting[job_id] = sorted(runs, key=lambda run: run.flight.claimed.lease_no)
+        for lost in older:
+            self._on_settled(lost, False)
 
     async def _settle(self, store: JobStore) -> None:
         """Settle what waits; what is left after it is locked by somebody."""
@@ -95,16 +103,16 @@ class Settler:
         for job_id in settled:
             self._on_settled(self._waiting.pop(job_id), True)
         if self._waiting:
-            for job_id in await store.find_lost(x.flight.claimed.lease for x in self._waiting.values()):
-                self._on_settled(self._waiting.pop(job_id), False)
+            for lease in await store.find_lost(x.flight.claimed.lease for x in self._waiting.values()):
+                self._on_settled(self._waiting.pop(lease.job_id), False)
 
     async def _settle_singly(self, store: JobStore) -> set[JobId]:
-        """One ending holds a value that the database refuses: it must not keep the others from being settled."""
+        """One ending holds a value that the database refuses: that is its job's error, and none of the others'."""
         settled: set[JobId] = set()
         for job_id, landed in list(self._waiting.items()):
             assert landed.ending is not None
             try:
                 settled |= await store.settle([landed.ending])
-            except psycopg.DataError:
-                self._on_settled(self._waiting.pop(job_id), None)
+            except psycopg.DataError as error:
+                self._waiting[job_id] = Landed(landed.flight, landed.flight.broke(error))
         return settled

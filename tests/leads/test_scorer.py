@@ -1,6 +1,7 @@
 """The scorer, by the real SDK over real HTTP: what it asks, pays, records and makes of each answer."""
 
 import asyncio
+import json
 import subprocess
 import sys
 import traceback
@@ -19,6 +20,7 @@ from leadjobs.leads.prompt import (
     Score,
     ScoringInput,
     TruncatedAnswerError,
+    estimated_tokens,
     user_prompt,
 )
 from leadjobs.leads.scorer import (
@@ -117,29 +119,32 @@ async def scorer(address: str, openai: OpenAIStandIn) -> AsyncIterator[Scorer]:
 # A good answer
 
 
-async def test_a_lead_is_scored_and_the_call_is_on_the_ledger(
-    openai: OpenAIStandIn, scorer: Scorer, book: Book
-) -> None:
-    """The score, what it took, and a ledger that was written before and after the one call."""
+async def test_a_lead_is_scored_and_the_bill_comes_with_it(openai: OpenAIStandIn, scorer: Scorer, book: Book) -> None:
+    """The score, the model and the id as answered, the usage as billed and what it cost."""
     openai.cached_tokens, openai.reasoning_tokens = 100, 20
 
     answer = await scorer.score(LEAD, time_left=30, ledger=book)
 
-    sent = openai.calls[0]
-    written = -(-len(str(SCORE).replace("'", '"')) // 4)
-    expected = Usage(
+    used = Usage(
         input_tokens=book.calls[0].estimated_input_tokens,
         cached_tokens=100,
         cache_write_tokens=0,
-        output_tokens=written + 20,
+        output_tokens=-(-len(json.dumps(SCORE)) // 4) + 20,
         reasoning_tokens=20,
     )
-    # 0.05 and 0.005 and 0.40 dollars a million are 5, 0.5 and 40 hundredths of a millionth a token
-    cost = -(-((expected.input_tokens - 100) * 50 + 100 * 5 + expected.output_tokens * 400) // 1_000)
     assert answer.score == Score(fit=3, intent=4, overall=4, reasoning="Asks to be called.")
     assert (answer.model, answer.response_id) == ("gpt-5-nano", "resp_0001")
-    assert answer.usage == expected
-    assert answer.cost_usd_micros == cost
+    assert answer.usage == used
+    # dollars a million tokens, times a thousand to stay with integers: 0.05 in, 0.005 cached, 0.40 out
+    assert answer.cost_usd_micros == -(-((used.input_tokens - 100) * 50 + 100 * 5 + used.output_tokens * 400) // 1_000)
+
+
+async def test_the_ledger_is_written_before_and_after_the_call(
+    openai: OpenAIStandIn, scorer: Scorer, book: Book
+) -> None:
+    """The first entry says what is about to be asked, the second how it ended."""
+    answer = await scorer.score(LEAD, time_left=30, ledger=book)
+
     assert book.events == ["asked 1", "answered 1"]
     assert book.calls == [
         AICall(
@@ -147,15 +152,15 @@ async def test_a_lead_is_scored_and_the_call_is_on_the_ledger(
             prompt_version="lead_scoring.score.v1",
             feature="lead_scoring.score",
             api="responses",
-            estimated_input_tokens=expected.input_tokens,
-            max_output_tokens=sent["max_output_tokens"],
+            estimated_input_tokens=estimated_tokens(user_prompt(LEAD)),
+            max_output_tokens=openai.calls[0]["max_output_tokens"],
             attempt_in_job=1,
         )
     ]
     assert book.only_answer == AIAnswer(
         status="succeeded",
-        usage=expected,
-        cost_usd_micros=cost,
+        usage=answer.usage,
+        cost_usd_micros=answer.cost_usd_micros,
         latency_ms=book.only_answer.latency_ms,
         response_id="resp_0001",
         request_id="req_0001",
@@ -270,6 +275,7 @@ RATE_LIMIT = Refuse(
         ),
         Failure(Refuse(status=503, headers={"retry-after": "10"}), ProviderUnavailableError, 10.0, "HTTP 503"),
         Failure(Refuse(status=500, headers={"retry-after": "soon"}), ProviderUnavailableError, None, "HTTP 500"),
+        Failure(Refuse(status=500, headers={"retry-after": "0"}), ProviderUnavailableError, None, "HTTP 500"),
         Failure(Refuse(status=500, headers={"retry-after": "-3"}), ProviderUnavailableError, None, "HTTP 500"),
         Failure(Refuse(status=500, headers={"retry-after-ms": "inf"}), ProviderUnavailableError, None, "HTTP 500"),
         Failure(Refuse(status=408), ProviderUnavailableError, None, "HTTP 408"),

@@ -47,10 +47,10 @@ Text = Annotated[str, BeforeValidator(_clean_text)]
 """Any text, cleaned."""
 
 # The bounds keep keys within what a PostgreSQL index holds (2,704 bytes, four a character).
-Id = Annotated[str, BeforeValidator(_id_text), StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+Id = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200), BeforeValidator(_id_text)]
 """An id that becomes part of a key: a string or a whole number, kept as text."""
 
-Address = Annotated[str, BeforeValidator(_clean_text), StringConstraints(strip_whitespace=True, max_length=320)]
+Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=320), BeforeValidator(_clean_text)]
 """An e-mail address, or what stands in its place: RFC 5321 allows 64 + 1 + 255 characters."""
 
 

@@ -153,7 +153,9 @@ class _Reader(HTMLParser):
         if tag == self._unseen:
             self._unseen = None
         if self._BLOCKS.fullmatch(tag):
-            self._end_line(empty_too=tag == "p")
+            self._end_line(empty_too=False)
+        if tag == "p":
+            self._lines.append("")
         if tag == "blockquote":
             self._quotes = max(0, self._quotes - 1)
 

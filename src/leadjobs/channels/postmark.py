@@ -5,6 +5,7 @@ basic authentication) or a token.  ``MessageID`` is Postmark's own id of the del
 the mail's own Message-ID is among the headers.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -121,7 +122,8 @@ def _why_not_theirs(mail: _Mail) -> str | None:
 
 def _is_automated(mail: _Mail) -> bool:
     """True if a header says so: RFC 3834's Auto-Submitted, or what programs used before and beside it."""
-    submitted = (mail.header("auto-submitted") or "no").partition(";")[0].strip().lower()
+    # Parameters and comments may follow the word.
+    submitted = re.split(r"[\s;(]", (mail.header("auto-submitted") or "no").lower(), maxsplit=1)[0]
     autoreply = (mail.header("x-autoreply") or "no").lower()
     precedence = (mail.header("precedence") or "").lower().replace("-", "_")
     return submitted != "no" or autoreply != "no" or precedence == "auto_reply"

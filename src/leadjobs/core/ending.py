@@ -32,8 +32,8 @@ EndedAs = Literal["failed", "timed_out", "handed_back"]
 class Ending:
     """How a run ended, as the job's row is to say it.
 
-    ``delay`` (seconds from now, by the database clock) or ``run_at`` put a PENDING job off.  With ``ended_as`` a record of
-    the attempt is kept.
+    ``delay`` (seconds from now, by the database clock) or ``run_at`` put a PENDING job off.  With ``ended_as`` a
+    record of the attempt is kept.
     """
 
     id: JobId
@@ -59,8 +59,9 @@ class Cause:
 
     @classmethod
     def of(cls, error: BaseException) -> "Cause":
-        """What is kept of an exception."""
-        return cls(type(error).__name__, str(error), "".join(traceback.format_exception(error)))
+        """What is kept of an exception, even of one that cannot print itself."""
+        told = traceback.TracebackException.from_exception(error)
+        return cls(type(error).__name__, str(told), "".join(told.format()))
 
 
 NO_CAUSE = Cause()
@@ -95,7 +96,7 @@ class Run:
     def broke(self, error: BaseException) -> Ending:
         """The handler raised."""
         cause = Cause.of(error)
-        what = f"{cause.error_type}: {error}" if cause.error else str(cause.error_type)
+        what = f"{cause.error_type}: {cause.error}" if cause.error else str(cause.error_type)
         if isinstance(error, self.retry.permanent):
             return self._failed(f"gave up: {what}", "failed", cause)
         return self._again(what, "failed", retry_after_of(error), cause)

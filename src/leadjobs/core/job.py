@@ -1,5 +1,6 @@
 """A job: its type, its states, what is asked of it and what a handler holds while it runs."""
 
+import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -8,7 +9,8 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Generic, NewType, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.errors import PydanticUserError
 
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.retry import RetryPolicy
@@ -18,7 +20,7 @@ JobId = NewType("JobId", int)
 P = TypeVar("P")
 
 TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,99}\Z")
-MAX_KEY = 500
+MAX_KEY = 500  # bytes: type, tenant and key fit one index entry
 DONE = Done()
 
 
@@ -87,8 +89,8 @@ class Enqueued:
 class NewJob:
     """A job to enqueue.
 
-    ``payload`` is a JSON object.  ``tenant`` is whose job it is (fairness and dedupe are per tenant).  ``run_at`` (aware)
-    or ``delay`` put it off.  Use :meth:`JobType.job` to have the payload checked against its type.
+    ``payload`` is a JSON object.  ``tenant`` is whose job it is (fairness and dedupe are per tenant).  ``run_at``
+    (aware) or ``delay`` put it off.  Use :meth:`JobType.job` to have the payload checked against its type.
 
     Raises:
         EnqueueError: a field cannot work; the message names it.
@@ -111,9 +113,16 @@ class NewJob:
         """Check what the database would otherwise refuse less clearly."""
         if not TYPE_NAME.match(self.type):
             raise EnqueueError(f"type {self.type!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
+        for name, choices in (("lane", Lane), ("scope", DedupeScope), ("on_conflict", OnConflict)):
+            try:
+                object.__setattr__(self, name, choices(getattr(self, name)))
+            except ValueError as error:
+                raise EnqueueError(f"{name} of {self.type}: {error}") from None
+        if not _is_object(self.payload):
+            raise EnqueueError(f"payload of {self.type} is not an object: use a dict, or a JobType and its .job()")
         for name, value in (("tenant", self.tenant), ("dedupe_key", self.dedupe_key)):
-            if value is not None and (len(value) > MAX_KEY or "\0" in value):
-                raise EnqueueError(f"{name} of {self.type}: at most {MAX_KEY} characters, none of them NUL")
+            if value is not None and not _is_key(value):
+                raise EnqueueError(f"{name} of {self.type}: at most {MAX_KEY} bytes of text without NUL")
         if self.dedupe_key == "":
             raise EnqueueError(f"dedupe_key of {self.type} is empty: leave it out, or give the job a name")
         if self.on_conflict is OnConflict.REPLACE and self.dedupe_key is None:
@@ -152,7 +161,10 @@ class JobType(Generic[P]):
 
     @cached_property
     def _adapter(self) -> TypeAdapter[P]:
-        return TypeAdapter(self.payload)
+        try:  # NaN must be refused, and would turn into null unseen
+            return TypeAdapter(self.payload, config=ConfigDict(ser_json_inf_nan="constants"))
+        except PydanticUserError:  # a model, a dataclass or a TypedDict has a configuration of its own
+            return TypeAdapter(self.payload)
 
     def job(
         self,
@@ -165,14 +177,15 @@ class JobType(Generic[P]):
         delay: timedelta | None = None,
         lane: Lane | None = None,
     ) -> NewJob:
-        """A job of this type, its payload checked.
+        """A job of this type, its payload checked: what is stored can be read again.
 
         Raises:
             PayloadError: the payload does not fit the type; the message names the field.
         """
         try:
             checked = self._adapter.validate_python(payload)
-            as_json = self._adapter.dump_python(checked, mode="json")
+            as_json = self._adapter.dump_python(checked, mode="json", by_alias=True, round_trip=True, warnings=False)
+            self._adapter.validate_json(json.dumps(as_json, allow_nan=False))  # pydantic trusts instances; we do not
         except (ValidationError, ValueError) as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
         if not isinstance(as_json, dict):
@@ -196,7 +209,9 @@ class JobType(Generic[P]):
             PayloadError: the stored payload does not fit the type (any more).
         """
         try:
-            return self._adapter.validate_python(stored)
+            return self._adapter.validate_json(
+                json.dumps(stored)
+            )  # only as JSON may a strict type take text for a time
         except ValidationError as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
 
@@ -207,7 +222,20 @@ def first_problem(error: ValidationError | ValueError) -> str:
         return str(error)
     problem = error.errors(include_input=False, include_url=False)[0]
     where = ".".join(str(part) for part in problem["loc"])
-    return f"{where}: {problem['msg']}" if where else problem["msg"]
+    what = "its tag names no member of the union" if problem["type"] == "union_tag_invalid" else problem["msg"]
+    return f"{where}: {what}" if where else what
+
+
+def _is_object(payload: object) -> bool:
+    return isinstance(payload, Mapping)
+
+
+def _is_key(value: object) -> bool:
+    """Can PostgreSQL keep and index it?  It has no place for NUL, nor for half a surrogate pair."""
+    try:
+        return isinstance(value, str) and "\0" not in value and len(value.encode()) <= MAX_KEY
+    except UnicodeEncodeError:
+        return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +250,9 @@ class Lease:
 class Job(Generic[P]):
     """A job while its handler runs.
 
-    ``attempt`` is 1 in the first run and grows with each run that ended in an error.  ``generation`` grows when the job is
-    given a new payload or is retried by hand.  ``time_left()`` is how many seconds this run still has: the rest of the
-    timeout, or of the invocation where that ends first; give outside calls no more than that.
+    ``attempt`` is 1 in the first run and grows with each run that ended in an error.  ``generation`` grows when the
+    job is given a new payload or is retried by hand.  ``time_left()`` is how many seconds this run still has: the rest
+    of the timeout, or of the invocation where that ends first; give outside calls no more than that.
     """
 
     id: JobId
@@ -242,8 +270,9 @@ class Job(Generic[P]):
         """Commit the handler's own rows and the end of the job in one transaction, or neither.
 
         ``connection`` is an ``AsyncSession``, an ``AsyncConnection`` of SQLAlchemy or psycopg, with the handler's
-        writes in its open transaction.  It must be the handler's last act: ``return await job.commit(session, Done())``.
-        The job row is locked and its lease checked inside that transaction, so a run that lost its lease writes nothing.
+        writes in its open transaction.  It must be the handler's last act: ``return await job.commit(session,
+        Done())``. The job row is locked and its lease checked inside that transaction, so a run that lost its lease
+        writes nothing.
 
         Raises:
             LeaseLostError: somebody else owns the job by now; the transaction was rolled back.

@@ -11,10 +11,10 @@ Stopped = Literal["drained", "deadline", "asked", "database"]
 class Report(BaseModel):
     """Counters of one invocation; its JSON is camelCase.
 
-    ``stopped``: *drained* (nothing due was left that may run), *deadline* (due work was left, or handed back, for want of
-    time), *asked* (it was told to stop), *database* (the database went away).
-    ``due`` counts the due jobs that are left, up to a ceiling of 1000.  ``since_completion_seconds`` is how long ago any
-    runner last ended a job; None where none did in the last week.
+    ``stopped``: *drained* (nothing due was left that may run), *deadline* (due work was left, or handed back, for want
+    of time), *asked* (it was told to stop), *database* (the database went away). ``due`` counts the due jobs that are
+    left, up to a ceiling of 1000.  ``since_completion_seconds`` is how long ago any runner last ended a job; None
+    where none did in the last week.
     """
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)

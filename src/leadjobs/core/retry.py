@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+MAX_SECONDS = timedelta(days=365).total_seconds()  # what a provider asks for may be nonsense, such as infinity
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -35,8 +37,8 @@ class RetryPolicy:
 
     def backoff(self, failures: int, *, dice: Callable[[float, float], float] = random.uniform) -> timedelta:
         """How long to wait after this many failures (1 after the first)."""
-        ceiling = min(self.cap, self.base * 2 ** min(failures - 1, 32))
-        return timedelta(seconds=dice(0.0, ceiling.total_seconds()))
+        ceiling = min(self.cap.total_seconds(), self.base.total_seconds() * 2 ** min(failures - 1, 64))
+        return timedelta(seconds=dice(0.0, ceiling))
 
     def wait(self, failures: int, retry_after: timedelta | None) -> timedelta:
         """The backoff, or what the failure itself asked for where that is known, within bounds."""
@@ -49,5 +51,5 @@ def retry_after_of(error: BaseException) -> timedelta | None:
     """The wait that an exception carries in its ``retry_after`` (seconds), if it carries one."""
     seconds = getattr(error, "retry_after", None)
     if isinstance(seconds, int | float) and seconds >= 0:
-        return timedelta(seconds=seconds)
+        return timedelta(seconds=min(seconds, MAX_SECONDS))
     return None

@@ -1,0 +1,1 @@
+"""The demo: replies in, scores out, on a throw-away PostgreSQL."""

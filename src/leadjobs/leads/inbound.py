@@ -51,7 +51,7 @@ class Consent(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One name of a lead; e-mail addresses and telephone numbers are kept in one spelling, so that equal means equal."""
+    """One name of a lead; addresses and telephone numbers are kept in one spelling, so that equal means equal."""
 
     kind: IdentityKind
     value: str

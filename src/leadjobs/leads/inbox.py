@@ -1,14 +1,12 @@
 """The inbox: verify a delivery, keep it, and enqueue its job, in one transaction, in milliseconds.
 
-Nothing here calls a model or a provider.  The event, the lead, the message and the job commit together or not at all, so a
-crash between any two statements leaves nothing, and the provider's re-send heals it.
+Nothing here calls a model or a provider.  The event, the lead, the message and the job commit together or not at all,
+so a crash between any two statements leaves nothing, and the provider's re-send heals it.
 """
 
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any, Protocol
+from typing import Any
 
 import psycopg
 from psycopg import AsyncConnection
@@ -17,7 +15,7 @@ from leadjobs.enqueue import enqueue
 from leadjobs.errors import MalformedWebhookError, StoreError, UnknownSourceError
 from leadjobs.leads.inbound import Adapter, Ignored, Inbound, LeadId, MessageId, WorkspaceId
 from leadjobs.leads.jobs import POST_PROCESS, LeadMessage, post_process_key
-from leadjobs.store.connection import Rows, fetch_async
+from leadjobs.store.connection import Rows, Transactions, fetch_async
 from leadjobs.store.statements import statement
 from leadjobs.web.delivery import Answer, Delivery
 
@@ -25,35 +23,18 @@ MAX_TRIES = 3  # of one transaction, where a deadlock with a racing delivery end
 MAX_ROUNDS = 5  # of looking for a lead that others are creating at the same moment
 
 
-class Connections(Protocol):
-    """Where connections come from: a pool that keeps none open when nobody needs one."""
-
-    def connection(self) -> AbstractAsyncContextManager[AsyncConnection[Any]]:
-        """A connection in a transaction, which commits at the end of the block and rolls back on an exception."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Event:
-    """What is kept of a delivery, whatever it means."""
-
-    source: str
-    tenant_keys: tuple[str, ...]
-    delivery_key: str
-    what: str
-
-
 class Inbox:
     """Receives webhook deliveries of the sources that have an adapter."""
 
-    def __init__(self, connections: Connections, adapters: Iterable[Adapter]) -> None:
-        self._connections = connections
+    def __init__(self, transactions: Transactions, adapters: Iterable[Adapter]) -> None:
+        self._transactions = transactions
         self._adapters: Mapping[str, Adapter] = {adapter.source: adapter for adapter in adapters}
 
     async def receive(self, delivery: Delivery) -> Answer:
         """Keep a delivery and enqueue its post-processing; the same delivery again changes nothing and is answered 200.
 
-        A genuine delivery that is no reply, cannot be read, or belongs to nobody is kept with its reason and answered 200
-        too: sending it again would not help.
+        A genuine delivery that is no reply, cannot be read, or belongs to nobody is kept with its reason and answered
+        200 too: sending it again would not help.
 
         Raises:
             UnknownSourceError: no adapter has this source.
@@ -75,7 +56,7 @@ class Inbox:
     async def _keep(self, delivery: Delivery, meaning: Inbound | Ignored) -> str:
         for tries_left in reversed(range(MAX_TRIES)):
             try:
-                async with self._connections.connection() as connection:
+                async with self._transactions.begin() as connection:
                     return await _Keeping(connection).keep(delivery, meaning)
             except psycopg.errors.DeadlockDetected:
                 if not tries_left:

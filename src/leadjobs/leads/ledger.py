@@ -18,7 +18,8 @@ logger = logging.getLogger("leadjobs.ai")
 class DatabaseLedger:
     """Keeps the calls of one job's attempt as `AIInteraction` rows, each in a transaction of its own.
 
-    They tell what was really done and paid, so they are not fenced by the job's lease and not rolled back with its work.
+    They tell what was really done and paid, so they are not fenced by the job's lease and not rolled back with its
+    work.
     """
 
     sessions: Sessions

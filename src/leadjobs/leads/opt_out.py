@@ -14,6 +14,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from leadjobs.leads.inbound import Channel
@@ -54,7 +55,7 @@ _VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
         "you can|must|need_to|have_to|should|may",
         "i|we would? want|need|like|ask|demand|insist that? you to?",
         "id|wed|i_would|we_would really? like you to",
-        "im|i_am|we_are asking you to",
+        "im|i_am|we_are going_to? ask|asking you one_more_time|once_more|again? to",
         "id|wed|i_would|we_would be? appreciate|grateful it? if_you would|could",
         "i|we|ive|weve|i_have|we_have already|just? asked|told|said|requested you? already|twice|before? to?",
     ),
@@ -81,7 +82,7 @@ _VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "REMOVE": ("remove|take|delete|drop|strike|erase|get",),
     "LIST": (
-        "ALL LIST_KIND* list|lists|database|databases|records|files|system|systems|crm",
+        "ALL LIST_KIND* list|lists|contacts|database|databases|records|files|system|systems|crm",
         "ALL LIST_KIND* sequence|campaign|campaigns|outreach|MAILS",
         "whatever|any|every list you_have_me_on|im_on|i_am_on",
         "everything",
@@ -94,61 +95,77 @@ _VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
     "STOP": ("stop|quit|cease|desist|refrain_from",),
     "WRITING": (
         "emailing|mailing|contacting|messaging|texting|txting|calling|phoning|ringing|spamming|bothering|harassing",
-        "pestering|writing_to",
+        "pestering|bugging|hounding|writing_to",
     ),
     "WRITE": (
-        "contact|email|mail|message|text|txt|write_to|write|bother|spam|disturb|harass|solicit|approach|reach_out_to",
+        "contact|email|mail|message|text|txt|write_to|write|bother|bug|spam|disturb|harass|solicit|approach|reach_out_to",
     ),
     "NEVER": ("do_not|dont|never you? ever?",),
     "NO_WISH": ("i|we? really|just? do_not|dont|no_longer|never",),
+    # The requests themselves.
+    "REMOVAL": (
+        "unsubscribe MINE|it",
+        "unsubscribe MINE? from LIST",
+        "REMOVE MINE from|off|off_of|out_of LIST",
+        "remove|delete|erase all? my|this number|phone_number|data|personal_data|details|contact_details",
+        "remove|delete|erase all? my|this data|personal_data|details|contact_details from LIST",
+        "opt ME out",
+        "opt ME out of|from LIST",
+        "would_you mind? removing|taking|deleting MINE from|off|off_of LIST",
+        "ensure|make_sure that? i_am|im|we_are removed_from|taken_off|off LIST",
+        "add|put ME on|to|onto your|the|a do_not contact|email|text|call list",
+        "mark|list ME as do_not contact|email|text|call",
+        "leave ME alone",
+        "lose my number",
+    ),
+    "REMOVAL_WISH": (
+        "WANTS please? to? unsubscribe|opt_out",
+        "WANTS please? to? unsubscribe|opt_out from|of LIST",
+        "WANTS please? be? removed_from|taken_off|deleted_from|off LIST",
+        "WANTS please? be unsubscribed|opted_out|left_alone",
+        "please|pls|plz|kindly unsubscribe|unsub",
+        "unsubscribe|unsub please|pls|plz",
+        "how do|can i|we unsubscribe|opt_out from|of these|your MAILS",
+    ),
+    "SILENCE": (
+        "STOP with? the? WRITING ME? about_this|about_it?",
+        "STOP sending ME? MORE* MAILS to_me|to_us?",
+        "STOP sending ME? this|these|those|stuff|crap|anything",
+        "STOP with? the? MORE* MAILS",
+        "STOP the|this|your spam|spamming",
+        "STOP all MORE* contact",
+        "NEVER WRITE ME about_this|about_it?",
+        "NEVER WRITE EVER",
+        "NEVER call|text|email|contact or text|call|email|message ME",
+        "NEVER call|phone|ring ME EVER",
+        "NEVER send ME? MORE* MAILS",
+        "NEVER send ME this|these|anything|anything_else|anything_more|any_more|any_more_of_these",
+    ),
+    "SILENCE_WISH": (
+        "ASKS LEAD* not to? WRITE ME about_this|about_it?",
+        "NO_WISH want|wish|care|like to receive|get|see MORE* MAILS from_you?",
+        "NO_WISH want|wish to be contacted|emailed|texted|messaged|bothered",
+        "NO_WISH want|wish|care to hear_from you|your_company",
+        "NO_WISH want any|more|these|your MORE* MAILS from_you?",
+        "no more|further MAILS|contact from_you?",
+    ),
 }
 
 # Off the list: clear, whatever else is said.
-_REMOVAL: Final = (
-    "PLEASE unsubscribe MINE THANKS",
-    "PLEASE unsubscribe MINE? from LIST THANKS",
-    "PLEASE REMOVE MINE from|off|off_of|out_of LIST THANKS",
-    "PLEASE remove|delete|erase all? my|this number|phone_number|data|personal_data|details|contact_details THANKS",
-    "PLEASE opt ME out THANKS",
-    "PLEASE opt ME out of|from LIST THANKS",
-    "PLEASE would_you mind? removing|taking|deleting MINE from|off|off_of LIST THANKS",
-    "PLEASE ensure|make_sure that? i_am|im|we_are removed_from|taken_off|off LIST THANKS",
-    "PLEASE add|put ME on|to|onto your|the|a do_not contact|email|text|call list THANKS",
-    "PLEASE mark|list ME as do_not contact|email|text|call THANKS",
-    "PLEASE leave ME alone END*",
-    "PLEASE lose my number END*",
-    "LEAD* WANTS please? to? unsubscribe|opt_out THANKS",
-    "LEAD* WANTS please? to? unsubscribe|opt_out from|of LIST THANKS",
-    "LEAD* WANTS please? be? removed_from|taken_off|deleted_from|off LIST THANKS",
-    "LEAD* WANTS please? be unsubscribed|opted_out|left_alone THANKS",
-    "LEAD* how do|can i|we unsubscribe|opt_out from|of these|your MAILS END*",
-)
-
+_REMOVAL: Final = ("PLEASE REMOVAL THANKS", "LEAD* REMOVAL_WISH THANKS")
 # Write no more: not clear where the writer goes on talking beside it.
-_SILENCE: Final = (
-    "PLEASE STOP with? the? WRITING ME? about_this|about_it? EVER* THANKS",
-    "PLEASE STOP sending ME? MORE* MAILS to_me|to_us? EVER* THANKS",
-    "PLEASE STOP with? the? MORE* MAILS EVER* THANKS",
-    "PLEASE STOP all MORE* contact EVER* THANKS",
-    "PLEASE NEVER WRITE ME about_this|about_it? EVER* THANKS",
-    "PLEASE NEVER WRITE EVER THANKS",
-    "PLEASE NEVER call|text|email|contact or text|call|email|message ME EVER* THANKS",
-    "PLEASE NEVER call|phone|ring ME EVER THANKS",
-    "PLEASE NEVER send ME? MORE* MAILS EVER* THANKS",
-    "LEAD* ASKS LEAD* not to? WRITE ME about_this|about_it? EVER* THANKS",
-    "LEAD* NO_WISH want|wish|care|like to receive|get|see MORE* MAILS from_you? EVER* END*",
-    "LEAD* NO_WISH want|wish to be contacted|emailed|texted|messaged|bothered EVER* END*",
-    "LEAD* NO_WISH want|wish|care to hear_from you|your_company EVER* END*",
-    "LEAD* NO_WISH want any|more|these|your MORE* MAILS from_you? EVER* END*",
-    "LEAD* no more|further MAILS|contact from_you? EVER* END*",
-)
-
+_SILENCE: Final = ("PLEASE SILENCE EVER* THANKS", "LEAD* SILENCE_WISH EVER* THANKS")
 # A whole sentence: in a list ("reply, unsubscribe or call") it would be a clause.
-_BARE: Final = ("LEAD* unsubscribe|unsub|opt_out|remove_me|take_me_off THANKS",)
+_BARE: Final = (
+    "LEAD* unsubscribe|unsub|opt_out|remove_me|take_me_off|delete_me THANKS",
+    "LEAD* remove my email|email_address|address|name THANKS",
+    "LEAD* remove|delete from LIST_KIND* list|database THANKS",
+)
 # A whole message, or one above an empty line and a signature.
 _WHOLE: Final = (
     "PLEASE stop|unsubscribe|opt_out all|it|this|spam? stop* END* SOON* END* LEAD*",
-    "PLEASE remove number? END*",
+    "PLEASE remove number? END* SOON* END*",
+    "LEAD* no more THANKS",
     "PLEASE NEVER contact|email|text|message END*",
 )
 
@@ -175,13 +192,15 @@ def _choice(word: str) -> str:
     return word.replace("_", " ") + " "
 
 
+@cache
 def _compiled(rules: tuple[str, ...]) -> re.Pattern[str]:
+    # At the first use: it takes a few hundredths of a second, which a function that only takes webhooks must not pay.
     return re.compile("|".join(_pattern(rule) for rule in rules))
 
 
 # ---- what makes a request unclear -----------------------------------------------------------------------------------
 
-_WAYS = "call|text|phone|ring|whatsapp|message|email|ping|dm|contact|reach|try"
+_WAYS = "call|text|phone|ring|whatsapp|message|email|ping|dm|contact|reach|try|send"
 _TALKS_ON = re.compile(  # offers another way or a meeting, promises to write, or has bought
     rf"(?!.*\b(?:again|one more time)\b)(?:.* instead|(?:(?:please|you can|better|rather|just|instead|feel free to) )*"
     rf"(?:(?:{_WAYS}) (?:me|us|my)\b.*|(?:emails?|texts?|phone|calls?|a call|sms|whatsapp) (?:is|are|works?) .*|"
@@ -200,10 +219,12 @@ _TIME = re.compile(
 )
 _QUOTING = re.compile(  # the words before words that are only mentioned
     r"(?:.* )?(?:says?|said|saying|tells?|telling|told|writes?|wrote|repl(?:y|ies|ied|ying)|respond(?:s|ed)?|types?|"
-    r"texts?|asks?|asked|asking|like|eg|example|subject|phrase|words?|button|link|titled|called|complain(?:s|ed|ing)?)(?: us| them| you)?"
+    r"texts?|asks?|asked|asking|complain(?:s|ed|ing)?|like|eg|example|subject|phrase|words?|button|link|titled|called)"
+    r"(?: us| them| you)?"
 )
 _OWN_REQUEST = re.compile(
-    r"(?:.* )?(?:i|ive|i have|we|weve|we have|do i have to|must i) (?:\w+ )?(?:say|said|asked?|told|wrote|write)(?: you)?"
+    r"(?:.* )?(?:i|ive|i have|we|weve|we have|do i have to|must i) (?:\w+ )?"
+    r"(?:say|said|asked?|told|wrote|write)(?: you)?"
 )
 _NEGATED = re.compile(
     r"\b(?:do not|dont|never|would not|wouldnt|should not|shouldnt|will not|wont|cannot|cant|not to)\b"
@@ -214,7 +235,7 @@ _STATED = re.compile(r"(?:i|we|id|wed|im|ive|weve) ")
 # ---- taking a message apart -----------------------------------------------------------------------------------------
 
 _NEAR_TOP = 3  # sentences; deeper down, a lone "Unsubscribe" is the foot of the sender's own newsletter
-_MOST_SENTENCES = 500
+_MOST, _MOST_SENTENCES = 50_000, 500  # characters and sentences that are read: a hostile mail must not cost seconds
 _SHORT_INTRODUCTION = 2  # words before a colon: "short answer: ..."
 _LONGEST_CLAUSE = 200
 _LONGEST_QUOTE = 80
@@ -226,7 +247,7 @@ _JOINT = re.compile(
 _QUOTES = '"\u201c\u201d\u201e\u00ab\u00bb'
 _QUOTATION = re.compile(f"[{_QUOTES}][^{_QUOTES}\n]*[{_QUOTES}]")
 _WHO_IS_THIS = re.compile(r"\bwho(?:'s|\u2019s|s| is) this\s*\?+", re.IGNORECASE)
-_QUESTION = re.compile(rf"\?[\s!?.){_QUOTES}]*$")
+_ENDINGS = f" !?.){_QUOTES}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +284,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
         yield _Sentence(
             written=written,
             words=plain(spoken),
-            is_question=bool(_QUESTION.search(written)),
+            is_question="?" in written[len(written.rstrip(_ENDINGS)) :],
             clauses=clauses,
             talks_on=any(_TALKS_ON.fullmatch(clause.words) for clause in clauses),
         )
@@ -284,14 +305,15 @@ def opt_out_in(text: str, channel: Channel) -> str | None:
     ``text`` holds the sender's own words; lines quoted with ">" are skipped in any case.  The reason quotes the words
     that asked: ``asked to stop: 'STOP'``.
     """
-    own = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith(">")).strip()
+    lines = (" ".join(line.split()) for line in text[:_MOST].splitlines() if not line.lstrip().startswith(">"))
+    own = "\n".join(lines).strip()
     if keyword := _keyword_in(own, channel):
         return _asked("to stop", keyword)
     sentences = tuple(_sentences(own))
     for number, sentence in enumerate(sentences):
         talks_on = any(near.talks_on for near in sentences[max(0, number - 1) : number + 2])
         is_plain_bare = number < _NEAR_TOP and not talks_on and not sentence.is_question
-        if is_plain_bare and _is(_BARE_PATTERN, sentence.words):
+        if is_plain_bare and _is(_BARE, sentence.words):
             return _asked("to stop", sentence.written)
         if request := _request_in(sentence, talks_on=talks_on):
             return _asked("to stop", request)
@@ -308,14 +330,8 @@ def opt_in_in(text: str, channel: Channel) -> str | None:
     return None
 
 
-_REMOVAL_PATTERN = _compiled(_REMOVAL)
-_SILENCE_PATTERN = _compiled(_SILENCE)
-_BARE_PATTERN = _compiled(_BARE)
-_WHOLE_PATTERN = _compiled(_WHOLE)
-
-
-def _is(pattern: re.Pattern[str], words: str) -> bool:
-    return len(words) <= _LONGEST_CLAUSE and pattern.fullmatch(f"{words} ") is not None
+def _is(rules: tuple[str, ...], words: str) -> bool:
+    return len(words) <= _LONGEST_CLAUSE and _compiled(rules).fullmatch(f"{words} ") is not None
 
 
 def _keyword_in(text: str, channel: Channel) -> str | None:
@@ -328,15 +344,15 @@ def _keyword_in(text: str, channel: Channel) -> str | None:
     above, _, signature = text.partition("\n\n")
     # "Stop!" and a line below it may well be delight.
     whole = above if signature and "!" not in above else text
-    return next((part for part in (text, whole) if _is(_WHOLE_PATTERN, plain(part))), None)
+    return next((part for part in (text, whole) if _is(_WHOLE, plain(part))), None)
 
 
 def _request_in(sentence: _Sentence, *, talks_on: bool) -> str | None:
     """The clause of the sentence that clearly asks us to stop, as written."""
     before: _Clause | None = None
     for clause in sentence.clauses:
-        is_removal = _is(_REMOVAL_PATTERN, clause.words)
-        if is_removal or (not talks_on and _is(_SILENCE_PATTERN, clause.words)):
+        is_removal = _is(_REMOVAL, clause.words)
+        if is_removal or (not talks_on and _is(_SILENCE, clause.words)):
             unclear = (
                 _is_conditional(sentence, is_removal=is_removal)
                 or _is_reported(clause, before)

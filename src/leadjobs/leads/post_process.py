@@ -1,4 +1,4 @@
-"""What happens to every inbound reply after it is stored, on every channel: consent, roll-ups, then scoring as its own job."""
+"""What happens to every stored reply, on every channel: consent, roll-ups, then scoring as a job of its own."""
 
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession

@@ -36,15 +36,11 @@ if TYPE_CHECKING:
     from openai.types.responses import Response, ResponseTextConfigParam
 
 MIN_SECONDS: Final = 2.0
-"""With less time left than this, asking would only be paid for and cut off."""
+"""With less time left than this, a call would only be paid for and cut off."""
 
-SPARE_SECONDS: Final = 0.5
-"""What is kept of the time left for the writes after an answer."""
-
-QUOTA_RETRY_SECONDS: Final = 15 * 60.0
-"""How long to leave an account without credit alone."""
-
+_SPARE_SECONDS = 0.5  # of the time left, for the writes after an answer
 _RECORD_SECONDS = 2.0
+_QUOTA_RETRY_SECONDS = 15 * 60.0
 _BUSY_STATUS = frozenset({408, 409, 429})
 _BUSY_CODES = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
 
@@ -101,10 +97,7 @@ class Ledger(Protocol):
     """Where every physical call is written down: before it is made, and when it has ended."""
 
     async def asked(self, call: AICall) -> int:
-        """Keep that this call is about to be made; return the id that `answered` will name.
-
-        Whatever this raises (a spent budget, say) stops the call.
-        """
+        """Keep that this call is about to be made, and return its id; to raise (the budget is spent) stops the call."""
 
     async def answered(self, interaction_id: int, answer: AIAnswer) -> None:
         """Keep how the call ended."""
@@ -232,7 +225,7 @@ class Scorer:
             attempt_in_job=next(question.numbers),
         )
         entry = _Entry(ledger=question.ledger, interaction_id=await question.ledger.asked(call), model=model)
-        seconds = max(min(self._timeout, question.deadline.seconds_left() - SPARE_SECONDS), 0.0)
+        seconds = max(min(self._timeout, question.deadline.seconds_left() - _SPARE_SECONDS), 0.0)
         try:
             reply = await _send(client, model, question.prompt, max_output_tokens, seconds)
         except BaseException as surprise:  # its text may quote the prompt: the class must do
@@ -381,10 +374,8 @@ def _status_error(error: "APIStatusError", model: Model) -> ProviderError:
     if error.code == "model_not_found":
         return ModelRetiredError(f"OpenAI no longer has the model {model.name}, or this account may not use it: {said}")
     if "insufficient_quota" in (error.code, error.type):
-        return QuotaExhaustedError(
-            f"the OpenAI account has no credit: a person must add some or raise its limit ({said})",
-            retry_after=QUOTA_RETRY_SECONDS,
-        )
+        no_credit = f"the OpenAI account has no credit: a person must add some or raise its limit ({said})"
+        return QuotaExhaustedError(no_credit, retry_after=_QUOTA_RETRY_SECONDS)
     if error.status_code in _BUSY_STATUS or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return ProviderUnavailableError(f"OpenAI is not available: {said}", retry_after=_retry_after(error))
     return ProviderRefusedError(f"OpenAI refused the request: {said}")
@@ -397,7 +388,7 @@ def _retry_after(error: "APIStatusError") -> float | None:
             seconds = float(error.response.headers[name]) / per_second
         except (KeyError, ValueError):
             continue
-        if math.isfinite(seconds) and seconds >= 0:
+        if math.isfinite(seconds) and seconds > 0:
             return seconds
     return None
 

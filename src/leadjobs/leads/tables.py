@@ -68,7 +68,8 @@ class Lead(Base):
     """A person who may become a customer.
 
     ``opted_out_at`` disqualifies whatever else is known.  The scores are those of the newest picture:
-    ``scored_through_id`` is the newest message that the scorer had seen, and a score that had seen less never replaces it.
+    ``scored_through_id`` is the newest message that the scorer had seen, and a score that had seen less never replaces
+    it.
     """
 
     __tablename__ = "lead"

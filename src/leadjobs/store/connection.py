@@ -1,9 +1,9 @@
 """Connections: our own to the database, and running a statement on whatever connection a caller brings."""
 
+import asyncio
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import asynccontextmanager
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 import psycopg
@@ -19,6 +19,8 @@ OwnConnection = psycopg.AsyncConnection[DictRow]
 # Works through a pooler in transaction mode: nothing is prepared on a server connection that the next client may get.
 CONNECT: dict[str, Any] = {"prepare_threshold": None, "connect_timeout": 10, "application_name": "leadjobs"}
 
+_MISSING = {"42P01", "42703"}  # PostgreSQL's codes for an undefined table and an undefined column
+
 
 @asynccontextmanager
 async def connect(url: str) -> AsyncIterator[OwnConnection]:
@@ -28,18 +30,72 @@ async def connect(url: str) -> AsyncIterator[OwnConnection]:
         SettingsError: the URL cannot be read.
         StoreError: the database does not answer.
     """
+    connection = await _open(url)
     try:
-        connection = await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, **CONNECT)
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def _open(url: str) -> OwnConnection:
+    try:
+        return await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, **CONNECT)
     except psycopg.ProgrammingError:
         raise SettingsError(
             "DATABASE_URL cannot be read: it looks like postgresql://user:password@host:5432/name"
         ) from None
     except psycopg.OperationalError as error:
         raise StoreError(f"the database does not answer: {str(error).strip()}") from error
-    try:
-        yield connection
-    finally:
-        await connection.close()
+
+
+class Transactions:
+    """Opens connections for transactions, at most so many at once, and keeps none open that nobody waits for.
+
+    A serverless instance is frozen between requests, timers and all: an idle pool would leave its connections open on the
+    server.  In a burst a connection goes straight to whoever waits, for a new one costs the server some 4 ms.
+    """
+
+    def __init__(self, url: str, *, at_once: int) -> None:
+        self._url, self._slots = url, asyncio.Semaphore(at_once)
+        self._handed_on: list[OwnConnection] = []
+        self._waiting = self._used = 0
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[OwnConnection]:
+        """A transaction of its own: it commits at the end of the block, and rolls back on an exception."""
+        await self._wait_for_a_slot()
+        self._used += 1
+        connection: OwnConnection | None = None
+        try:
+            connection = self._handed_on.pop() if self._handed_on else await _open(self._url)
+            async with connection.transaction():
+                yield connection
+        finally:
+            self._used -= 1
+            self._slots.release()
+            await self._hand_on(connection)
+
+    async def _wait_for_a_slot(self) -> None:
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        except BaseException:
+            self._waiting -= 1
+            await self._hand_on(None)
+            raise
+        self._waiting -= 1
+
+    async def _hand_on(self, connection: OwnConnection | None) -> None:
+        """Leave the connection to one who waits, or close it; the last one out closes what nobody came for."""
+        unwanted = self._handed_on if self._used == 0 and self._waiting == 0 else []
+        if unwanted:
+            self._handed_on = []
+        if connection is not None and not connection.broken and self._waiting > len(self._handed_on):
+            self._handed_on.append(connection)
+        elif connection is not None:
+            unwanted = [*unwanted, connection]
+        for each in unwanted:
+            await each.close()
 
 
 async def fetch(connection: OwnConnection, statement: Statement, params: Params) -> list[DictRow]:
@@ -48,50 +104,64 @@ async def fetch(connection: OwnConnection, statement: Statement, params: Params)
     Raises:
         SchemaBehindError: a table or column is missing.
     """
-    try:
+    with _schema_wanted():
         cursor = await connection.execute(statement.for_psycopg, params)
         return await cursor.fetchall() if cursor.description else []
-    except (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn) as error:
-        raise SchemaBehindError(f"{_cause(error)}: run `leadjobs migrate`") from error
 
 
 async def fetch_async(connection: Any, statement: Statement, params: Params) -> Rows:
-    """Run a statement in the open transaction of a caller's async connection or session."""
+    """Run a statement in the open transaction of a caller's async connection or session.
+
+    Raises:
+        EnqueueError: the connection is of no known kind, or a sync one.
+        SchemaBehindError: a table or column is missing.
+    """
     if isinstance(connection, psycopg.AsyncConnection):
         async with connection.cursor(row_factory=dict_row) as cursor:
-            await cursor.execute(statement.for_psycopg, params)
-            return await cursor.fetchall()
+            with _schema_wanted():
+                await cursor.execute(statement.for_psycopg, params)
+            return await cursor.fetchall() if cursor.description else []
     if _is_from("sqlalchemy.ext.asyncio", connection, "AsyncSession", "AsyncConnection", "async_scoped_session"):
-        result = await connection.execute(statement.for_sqlalchemy, params)
+        with _schema_wanted():
+            result = await connection.execute(statement.for_sqlalchemy, params)
         return list(result.mappings())
     raise EnqueueError(_misfit(connection, "enqueue", "enqueue_sync"))
 
 
 def fetch_sync(connection: Any, statement: Statement, params: Params) -> Rows:
-    """Run a statement in the open transaction of a caller's sync connection or session."""
+    """:func:`fetch_async` for sync connections and sessions."""
     if isinstance(connection, psycopg.Connection):
-        with connection.cursor(row_factory=dict_row) as cursor:
+        with connection.cursor(row_factory=dict_row) as cursor, _schema_wanted():
             cursor.execute(statement.for_psycopg, params)
             return cursor.fetchall()
     if _is_from("sqlalchemy.orm", connection, "Session", "scoped_session") or _is_from(
         "sqlalchemy", connection, "Connection"
     ):
-        return list(connection.execute(statement.for_sqlalchemy, params).mappings())
+        with _schema_wanted():
+            return list(connection.execute(statement.for_sqlalchemy, params).mappings())
     raise EnqueueError(_misfit(connection, "enqueue_sync", "enqueue"))
 
 
 def _is_from(module: str, connection: object, *names: str) -> bool:
-    """Is it an instance of one of these classes?  Looks only where the module is loaded already: its owner loaded it."""
+    """Is it an instance of one of these classes?  Only a module that is loaded already can have made it."""
     loaded = sys.modules.get(module)
     return loaded is not None and isinstance(connection, tuple(getattr(loaded, name) for name in names))
 
 
 def _misfit(connection: object, asked: str, other: str) -> str:
     return (
-        f"{asked}() cannot use a {type(connection).__module__}.{type(connection).__name__}: give it a psycopg connection or "
-        f"a SQLAlchemy session or connection ({asked}() and {other}() differ in async and sync)"
+        f"{asked}() cannot use a {type(connection).__module__}.{type(connection).__name__}: give it a psycopg "
+        f"connection or a SQLAlchemy session or connection ({asked}() and {other}() differ in async and sync)"
     )
 
 
-def _cause(error: psycopg.Error) -> str:
-    return error.diag.message_primary or type(error).__name__
+@contextmanager
+def _schema_wanted() -> Iterator[None]:
+    """Where a driver says that a table or column is missing, say how to get it."""
+    try:
+        yield
+    except Exception as error:
+        cause = getattr(error, "orig", error)  # SQLAlchemy wraps the driver's error
+        if (getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)) not in _MISSING:
+            raise
+        raise SchemaBehindError(f"{str(cause).splitlines()[0]}: run `leadjobs migrate`") from error

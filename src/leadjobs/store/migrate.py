@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from alembic import command
 from alembic.config import Config
@@ -11,6 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, NullPool, create_engine, text
 
+from leadjobs.errors import StoreError
 from leadjobs.store.schema import ENGINE, VERSION_TABLE
 from leadjobs.store.url import sqlalchemy_url
 
@@ -22,26 +22,30 @@ def migrate(url: str, *more: Path) -> list[str]:
 
     ``more`` are the version folders of what is built on the engine.  Concurrent callers wait for each other: all of it
     is one transaction that holds a lock.  Use the direct URL of the database, not the pooler's.
+
+    Raises:
+        StoreError: the database is ahead: it has revisions that are in none of the folders.
     """
     config = _config(more)
     with _connected(url) as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(7236001)"))
-        before = _heads(connection)
+        script, heads = ScriptDirectory.from_config(config), _heads(connection)
+        if ahead := heads - {r.revision for r in script.walk_revisions()}:
+            raise StoreError(
+                f"the database has {', '.join(sorted(ahead))}, which is in none of the version folders: "
+                "it was migrated by a newer release, or with a folder more"
+            )
+        missing = _missing(script, heads)
         config.attributes["connection"] = connection
-        command.upgrade(config, "heads")
-        return sorted(_applied(config, before))
+        for target in ("engine@head", "heads"):  # what is built on the engine may use the engine's newest tables
+            command.upgrade(config, target)
+        return missing
 
 
 def pending(url: str, *more: Path) -> list[str]:
     """The revisions that this release has and the database has not, oldest first."""
     with _connected(url) as connection:
-        script = ScriptDirectory.from_config(_config(more))
-        have = (
-            {r.revision for r in script.iterate_revisions(tuple(_heads(connection)), "base")}
-            if _heads(connection)
-            else set()
-        )
-        return [r.revision for r in reversed(list(script.walk_revisions())) if r.revision not in have]
+        return _missing(ScriptDirectory.from_config(_config(more)), _heads(connection))
 
 
 def _config(more: tuple[Path, ...]) -> Config:
@@ -59,11 +63,12 @@ def _connected(url: str) -> Iterator[Connection]:
         yield connection
 
 
-def _heads(connection: Connection) -> tuple[str, ...]:
-    return MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads()
+def _heads(connection: Connection) -> set[str]:
+    return set(MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE}).get_current_heads())
 
 
-def _applied(config: Config, before: tuple[str, ...]) -> Iterator[Any]:
-    script = ScriptDirectory.from_config(config)
-    had = {r.revision for r in script.iterate_revisions(before, "base")} if before else set()
-    yield from (r.revision for r in script.walk_revisions() if r.revision not in had)
+def _missing(script: ScriptDirectory, heads: set[str]) -> list[str]:
+    """The revisions of the folders that are not below these heads, oldest first; heads from elsewhere do not matter."""
+    known = tuple(heads & {r.revision for r in script.walk_revisions()})
+    have = {r.revision for r in script.iterate_revisions(known, "base")} if known else set()
+    return sorted(r.revision for r in script.walk_revisions() if r.revision not in have)

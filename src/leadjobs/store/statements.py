@@ -1,4 +1,4 @@
-"""SQL files: one statement each, named like what it does, written with ``:name`` binds so that any driver can run them."""
+"""SQL files: one statement each, named like what it does, with ``:name`` binds so that any driver can run them."""
 
 import re
 from dataclasses import dataclass

@@ -1,11 +1,11 @@
 """Every fact the engine tells, on one screen.
 
-A fact becomes one line of the ``leadjobs`` logger; its fields are on the record as ``fact`` for structured handlers (see
-``log.py``).  No field ever holds a payload, a message text, a secret or a person's address.
+A fact becomes one line of the ``leadjobs`` logger; its fields are on the record as ``fact`` for structured handlers
+(see ``log.py``).  No field ever holds a payload, a message text, a secret or a person's address.
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import ClassVar
 
 logger = logging.getLogger("leadjobs")
@@ -101,12 +101,8 @@ class DeliveryAnswered(Fact):
 def tell(fact: Fact) -> None:
     """Write a fact to the log."""
     if logger.isEnabledFor(fact.level):
-        fields = {name: getattr(fact, name) for name in _fields(type(fact))}
+        values = {field.name: getattr(fact, field.name) for field in fields(fact)}
         words = " ".join(
-            f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in fields.items()
+            f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in values.items()
         )
-        logger.log(fact.level, "%s %s", fact.name, words, extra={"fact": {"event": fact.name, **fields}})
-
-
-def _fields(kind: type[Fact]) -> tuple[str, ...]:
-    return tuple(kind.__dataclass_fields__)
+        logger.log(fact.level, "%s %s", fact.name, words, extra={"fact": {"event": fact.name, **values}})

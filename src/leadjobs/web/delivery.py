@@ -19,7 +19,7 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a provider is told: ``what`` for the log and the JSON body, or a body of its own that a provider insists on."""
+    """What a provider is told: ``what`` for the log and the JSON body, or a body that the provider insists on."""
 
     status: int
     what: str

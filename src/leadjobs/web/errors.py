@@ -1,43 +1,41 @@
 """How an error becomes an answer: its status, its code, and who must act; never a secret or a payload."""
 
+from http import HTTPStatus
+
 import psycopg
 from starlette.responses import JSONResponse
 
 from leadjobs.errors import (
     BadSignatureError,
     LeadjobsError,
+    SchemaBehindError,
     StoreError,
     TooLargeError,
     UnknownSourceError,
     WebhookError,
 )
 
-RETRY_LATER = {"Retry-After": "60"}
+# The first class that fits; no text means the error's own.
+ANSWERS: tuple[tuple[type[Exception], int, str | None], ...] = (
+    (BadSignatureError, 401, "unauthorized"),
+    (UnknownSourceError, 404, "unknown source"),
+    (TooLargeError, 413, None),
+    (WebhookError, 400, None),
+    (SchemaBehindError, 503, None),
+    (StoreError, 503, "the database does not answer: try again later"),
+    (LeadjobsError, 500, None),
+    (psycopg.Error, 503, "the database does not answer: try again later"),
+    (TimeoutError, 503, "the database does not answer: try again later"),
+)
 
 
 def error_answer(error: Exception) -> JSONResponse:
     """The answer to a caller whose request ended in this error; 503 with Retry-After where nothing was stored."""
-    match error:
-        case BadSignatureError():
-            return _answer(401, error, "unauthorized")
-        case UnknownSourceError():
-            return _answer(404, error, "unknown source")
-        case TooLargeError():
-            return _answer(413, error, str(error))
-        case WebhookError():
-            return _answer(400, error, str(error))
-        case StoreError():
-            return _answer(503, error, str(error))
-        case LeadjobsError():
-            return _answer(500, error, str(error))
-        case psycopg.Error() | TimeoutError():
-            return JSONResponse(
-                {"error": "the database did not do it in time", "code": StoreError.code}, 503, RETRY_LATER
+    for kind, status, text in ANSWERS:
+        if isinstance(error, kind):
+            code = error.code if isinstance(error, LeadjobsError) else StoreError.code
+            headers = {"Cache-Control": "no-store"} | (
+                {"Retry-After": "60"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
             )
-        case _:
-            raise error
-
-
-def _answer(status: int, error: LeadjobsError, text: str) -> JSONResponse:
-    headers = {"Cache-Control": "no-store"} | (RETRY_LATER if status == 503 else {})
-    return JSONResponse({"error": text, "code": error.code}, status, headers)
+            return JSONResponse({"error": text or str(error), "code": code}, status, headers)
+    raise error

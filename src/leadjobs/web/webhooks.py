@@ -26,9 +26,9 @@ def webhooks_door(
 ) -> Starlette:
     """An ASGI app that answers ``POST …/{source}`` with what ``receive`` says.
 
-    The source is the last segment of the path, so the app works under any prefix and behind rewrites.  ``public_url`` is
-    the scheme and host that providers call (signatures may cover it); where it is not set, the proxy's headers tell.
-    A body over ``max_body`` bytes is answered 413 without being parsed.
+    The source is the last segment of the path, so the app works under any prefix and behind rewrites.  ``public_url``
+    is the scheme and host that providers call (signatures may cover it); where it is not set, the proxy's headers
+    tell. A body over ``max_body`` bytes is answered 413 without being parsed.
     """
 
     async def post(request: Request) -> Response:

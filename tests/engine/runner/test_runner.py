@@ -1,22 +1,277 @@
-"""The runner: claim -> handle -> settle."""
+"""The runner: claim -> handle -> settle, and what it makes of whatever a handler says."""
 
-from psycopg import AsyncConnection
-from psycopg.rows import DictRow
+import json
+import logging
+import sys
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, cast
 
-from leadjobs import Done, Job, NewJob, Outcome, Registry, Runner, enqueue, handler
+import pytest
+
+from leadjobs import Done, Job, JobType, NewJob, Outcome, Registry, Report, Runner, Skip, Snooze, handler
+from leadjobs.errors import StoreError
+
+if TYPE_CHECKING:
+    from tests.engine.runner.conftest import Stage
+
+AnyJob = Job[dict[str, Any]]
 
 
 @handler("GREET", payload=dict)
-async def greet(job: Job[dict[str, str]]) -> Outcome:
+async def greet(job: AnyJob) -> Outcome:
     return Done(f"hello {job.payload['name']}")
 
 
-async def test_an_enqueued_job_is_run_and_settled(url: str, db: AsyncConnection[DictRow]) -> None:
+@dataclass(frozen=True)
+class Welcome:
+    user_id: int
+
+
+async def test_an_enqueued_job_is_run_and_settled(stage: "Stage") -> None:
     """A job goes from enqueue to SUCCEEDED, and says what came of it."""
-    await enqueue(db, NewJob(type="GREET", payload={"name": "Ada"}))
+    (id_,) = await stage.add(NewJob(type="GREET", payload={"name": "Ada"}))
 
-    report = await Runner(url, Registry(greet)).run()
+    report = await stage.runner(greet).run()
 
-    row = await (await db.execute("SELECT state, reason, attempts, lease_no, lease_until FROM background_job")).fetchone()
-    assert {"state": "SUCCEEDED", "reason": "hello Ada", "attempts": 0, "lease_no": 2, "lease_until": None} == row
-    assert (1, 1, "drained") == (report.claimed, report.succeeded, report.stopped)
+    job = await stage.job(id_)
+    ended = [job[key] for key in ("state", "reason", "attempts", "lease_no", "lease_until")]
+    assert ["SUCCEEDED", "hello Ada", 0, 2, None] == ended
+    assert job["started_at"] < job["finished_at"]
+    assert (1, 1, "drained", 0) == (report.claimed, report.succeeded, report.stopped, report.due)
+
+
+async def test_a_skip_is_a_success_that_says_why(stage: "Stage") -> None:
+    """Nothing to do is fine, and on record."""
+
+    @handler("SKIPS", payload=dict)
+    async def skips(job: AnyJob) -> Outcome:
+        return Skip("no inbound message")
+
+    (id_,) = await stage.add(NewJob(type="SKIPS"))
+
+    report = await stage.runner(skips).run()
+
+    job = await stage.job(id_)
+    assert ("SUCCEEDED", "skipped: no inbound message", 1) == (job["state"], job["reason"], report.succeeded)
+
+
+async def test_a_handler_knows_its_job(stage: "Stage") -> None:
+    """The payload comes as its type, with the job's tenant, attempt, generation and the time that is left."""
+    seen: list[Job[Welcome]] = []
+    left: list[float] = []
+
+    @handler("WELCOME", payload=Welcome, timeout=20)
+    async def welcome(job: Job[Welcome]) -> Outcome:
+        seen.append(job)
+        left.append(job.time_left())
+        return Done()
+
+    (id_,) = await stage.add(welcome.type.job(Welcome(7), tenant="acme"))
+
+    await stage.runner(welcome, budget=timedelta(seconds=30)).run()
+
+    (job,) = seen
+    assert (id_, "WELCOME", "acme", Welcome(7), 1, 1) == (
+        job.id,
+        job.type,
+        job.tenant,
+        job.payload,
+        job.attempt,
+        job.generation,
+    )
+    assert 15 < left[0] <= 20
+
+
+async def test_an_unknown_type_is_left_alone_and_reported(stage: "Stage") -> None:
+    """Another release's jobs wait for it, and do not hold up what is known here."""
+    unknown, known = await stage.add(NewJob(type="NEWER"), NewJob(type="GREET", payload={"name": "Ada"}))
+
+    report = await stage.runner(greet).run()
+
+    left = await stage.job(unknown)
+    assert ("PENDING", 0) == (left["state"], left["lease_no"])
+    assert "SUCCEEDED" == (await stage.job(known))["state"]
+    assert (("NEWER",), 1, "drained") == (report.unknown_types, report.due, report.stopped)
+
+
+async def test_a_payload_that_does_not_fit_fails_at_once_and_names_the_field(stage: "Stage") -> None:
+    """No further run would find the stored payload otherwise, and its value is not repeated."""
+
+    @handler("WELCOME", payload=Welcome)
+    async def welcome(job: Job[Welcome]) -> Outcome:
+        return Done()
+
+    (id_,) = await stage.add(NewJob(type="WELCOME", payload={"user_id": "Ada Lovelace"}))
+
+    report = await stage.runner(welcome).run()
+
+    job = await stage.job(id_)
+    assert ("FAILED", 1, ["failed"]) == (job["state"], report.failed, await stage.records(id_))
+    assert "user_id" in job["reason"]
+    assert "Lovelace" not in job["reason"]
+
+
+@pytest.mark.parametrize("nonsense", [None, True, "done", {"state": "done"}, Done], ids=str)
+async def test_nonsense_from_a_handler_is_its_error_and_says_what_to_return(stage: "Stage", nonsense: object) -> None:
+    """What is no outcome is an error of that job, and its neighbour does not notice."""
+
+    @handler("NONSENSE", payload=dict)
+    async def talk_nonsense(job: AnyJob) -> Outcome:
+        return cast("Outcome", nonsense)
+
+    id_, other = await stage.add(NewJob(type="NONSENSE"), NewJob(type="GREET", payload={"name": "Ada"}))
+
+    report = await stage.runner(talk_nonsense, greet).run()
+
+    job = await stage.job(id_)
+    assert ("PENDING", 1, 1, "drained") == (job["state"], job["attempts"], report.retried, report.stopped)
+    assert "a handler returns Done, Skip, Retry, Snooze or GiveUp" in job["reason"]
+    assert "SUCCEEDED" == (await stage.job(other))["state"]
+
+
+async def test_a_handler_that_exits_is_in_error_and_the_runner_goes_on(stage: "Stage") -> None:
+    """sys.exit() ends that run, not the process, nor the jobs beside it."""
+
+    @handler("EXITS", payload=dict)
+    async def exits(job: AnyJob) -> Outcome:
+        sys.exit(3)
+
+    id_, other = await stage.add(NewJob(type="EXITS"), NewJob(type="GREET", payload={"name": "Ada"}))
+
+    report = await stage.runner(exits, greet, concurrency=1).run()
+
+    job = await stage.job(id_)
+    assert ("PENDING", 1, ["failed"]) == (job["state"], job["attempts"], await stage.records(id_))
+    assert "SystemExit: 3" in job["reason"]
+    assert ("SUCCEEDED", "drained") == ((await stage.job(other))["state"], report.stopped)
+
+
+async def test_an_error_that_cannot_say_what_it_is_ends_its_run_all_the_same(stage: "Stage") -> None:
+    """An exception whose text raises leaves no slot taken."""
+
+    class MuteError(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("mute")
+
+    @handler("MUTE", payload=dict, timeout=1)
+    async def mute(job: AnyJob) -> Outcome:
+        raise MuteError
+
+    (id_,) = await stage.add(NewJob(type="MUTE"))
+
+    report = await stage.runner(mute, budget=timedelta(seconds=3), reserve=timedelta(seconds=1)).run()
+
+    job = await stage.job(id_)
+    assert ("PENDING", 1, "drained") == (job["state"], job["attempts"], report.stopped)
+    assert "RuntimeError: mute" in job["reason"]
+
+
+async def test_an_outcome_that_the_database_refuses_is_an_error_of_its_job_only(stage: "Stage") -> None:
+    """A value that no row can keep ends that run as an error; what was to be settled with it is settled."""
+    @handler("FAR", payload=dict)
+    async def far(job: AnyJob) -> Outcome:
+        return Snooze(timedelta.max)
+
+    far_id, other = await stage.add(NewJob(type="FAR"), NewJob(type="GREET", payload={"name": "Ada"}))
+
+    report = await stage.runner(far, greet).run()
+
+    job = await stage.job(far_id)
+    assert ("PENDING", 1, ["failed"]) == (job["state"], job["attempts"], await stage.records(far_id))
+    assert "SUCCEEDED" == (await stage.job(other))["state"]
+    assert (1, 1, 0, "drained") == (report.succeeded, report.retried, report.unsettled, report.stopped)
+
+
+async def test_text_that_postgres_cannot_keep_is_cleaned(stage: "Stage") -> None:
+    """NUL characters and half surrogate pairs in an error's text do not keep a run from being settled."""
+
+    @handler("DIRTY", payload=dict)
+    async def dirty(job: AnyJob) -> Outcome:
+        raise ValueError("a\0b \ud83d c")
+
+    (id_,) = await stage.add(NewJob(type="DIRTY"))
+
+    report = await stage.runner(dirty).run()
+
+    assert "ValueError: ab ? c" in (await stage.job(id_))["reason"]
+    assert 0 == report.unsettled
+
+
+async def test_on_end_is_called_once_whatever_happened(stage: "Stage") -> None:
+    """It rings for follow-ups, so it must come after good ends and bad ones, once."""
+    calls: list[str] = []
+
+    async def ring() -> None:
+        calls.append("rung")
+
+    await stage.runner(greet, on_end=ring).run()
+    assert ["rung"] == calls
+
+    away = stage.url.replace("/test_", "/no_such_")
+    with pytest.raises(StoreError, match="does not answer"):
+        await Runner(away, Registry(greet), on_end=ring).run()
+    assert ["rung", "rung"] == calls
+
+
+async def test_a_report_is_camel_case_json_and_kept(stage: "Stage") -> None:
+    """Doors answer with the report, operators find it in the database; both in the same spelling."""
+    await stage.add(NewJob(type="GREET", payload={"name": "Ada"}), NewJob(type="NEWER"))
+
+    report = await stage.runner(greet).run()
+
+    said = json.loads(report.model_dump_json(by_alias=True))
+    assert {"handedBack": 0, "unknownTypes": ["NEWER"], "succeeded": 1, "stopped": "drained"}.items() <= said.items()
+    assert set() == {key for key in said if "_" in key}
+    assert said["oldestDueSeconds"] >= 0
+    assert 0 <= said["sinceCompletionSeconds"] < 60
+    kept = await stage.value("SELECT report FROM runner_invocation")
+    assert (1, "drained", True) == (kept["succeeded"], kept["stopped"], Report.model_validate(kept).is_healthy)
+
+
+async def test_facts_are_told_without_payloads(stage: "Stage", caplog: pytest.LogCaptureFixture) -> None:
+    """Each end of a run is one line with its id and type; no payload is in any."""
+
+    @handler("FAILS", payload=dict)
+    async def fails(job: AnyJob) -> Outcome:
+        raise ValueError("no")
+
+    caplog.set_level(logging.DEBUG, logger="leadjobs")
+    private = {"name": "Ada", "phone": "+15550100"}
+    await stage.add(NewJob(type="GREET", payload=private | {"name": "you"}), NewJob(type="FAILS", payload=private))
+
+    await stage.runner(greet, fails).run()
+
+    facts = [record.fact for record in caplog.records if hasattr(record, "fact")]
+    assert ["job.ended", "job.ended", "runner.ended"] == sorted(fact["event"] for fact in facts)
+    assert set() == {"name", "level"} & set().union(*facts)
+    assert {"GREET", "FAILS"} == {fact["type"] for fact in facts if fact["event"] == "job.ended"}
+    assert "5550100" not in caplog.text
+    assert "5550100" not in str([record.__dict__ for record in caplog.records])
+
+
+async def test_what_a_handler_adds_is_run_in_the_same_invocation(stage: "Stage") -> None:
+    """A follow-up job does not wait for the next tick, be it added in the last moment."""
+
+    @handler("CHAIN", payload=dict)
+    async def chain(job: AnyJob) -> Outcome:
+        if job.payload["left"]:
+            await stage.until("SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%%AS stream%%'")
+            await stage.add(NewJob(type="CHAIN", payload={"left": job.payload["left"] - 1}))
+        return Done()
+
+    await stage.add(NewJob(type="CHAIN", payload={"left": 5}))
+
+    report = await stage.runner(chain).run()
+
+    assert (6, 0, "drained") == (report.succeeded, report.due, report.stopped)
+
+
+async def test_a_declared_type_without_a_handler_is_enough_to_enqueue(stage: "Stage") -> None:
+    """Who only adds jobs needs the type, not the function."""
+    declared = JobType(name="GREET", payload=dict)
+    (id_,) = await stage.add(declared.job({"name": "Ada"}))
+
+    await stage.runner(greet).run()
+
+    assert "hello Ada" == (await stage.job(id_))["reason"]

@@ -21,7 +21,7 @@ import sqlalchemy
 from leadjobs.errors import StoreError
 from leadjobs.store import embedded
 from leadjobs.store.embedded import EmbeddedPostgres, EmbeddedPostgresError, default_home
-from leadjobs.store.embedded_watcher import find_server, is_held, lock_file
+from leadjobs.store.embedded_watcher import find_server, is_watched
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
 ON_LINUX = pytest.mark.skipif(sys.platform != "linux", reason="it looks into /proc")
@@ -110,18 +110,8 @@ def has_ended(pid: int) -> bool:
 
 
 def is_unused(home: Path) -> bool:
-    """Say whether the watcher has done its work: no server, no lock."""
-    data = data_of(home)
-    return find_server(data) is None and not any(is_held(lock_file(data, name)) for name in ("watch", "users"))
-
-
-def processes_in(folder: Path) -> list[str]:
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):
-            if process.joinpath("cwd").readlink() == folder:
-                found.append(process.joinpath("cmdline").read_text())
-    return found
+    """Say whether the watcher has done its work."""
+    return find_server(data_of(home)) is None and not is_watched(data_of(home))
 
 
 def socket_folder(url: str) -> Path:
@@ -301,18 +291,27 @@ def test_a_start_that_was_killed_in_initdb_does_not_spoil_the_next(empty_home: P
         assert ask(server.url, "SELECT current_database()") == "leadjobs"
 
 
-@ON_LINUX
-def test_a_user_that_is_killed_while_its_server_starts_leaves_none(home: Path, new_client: NewClient) -> None:
-    """The watcher waits for the start that outlives its caller, and then stops what it started."""
-    EmbeddedPostgres(home).start().close()
+def test_a_user_that_is_killed_while_its_server_starts_leaves_none(
+    home: Path, new_client: NewClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The start outlives its caller; the watcher waits for it, and then stops what it started."""
+    slow = home / "slow"
+    slow.mkdir()
+    slow.chmod(0o777)
+    programs = embedded._find_binaries().folder
+    for name in ("postgres", "initdb"):
+        (slow / name).symlink_to(programs / name)
+    wait = f"touch {slow}/waiting; while [ ! -e {slow}/go ]; do sleep 0.01; done"
+    (slow / "pg_ctl").write_text(f'#!/bin/sh\n{wait}\n"{programs}/pg_ctl" "$@"\ntouch {slow}/done\n')
+    (slow / "pg_ctl").chmod(0o755)
+    monkeypatch.setenv("LEADJOBS_PG_BIN", str(slow))
+    client = new_client(home)
+    eventually((slow / "waiting").exists)
+    client.kill()
+    (slow / "go").touch()
+    eventually((slow / "done").exists)
     eventually(lambda: is_unused(home))
-    for sign in ("server.log", "postmaster.pid", ".s.PGSQL.5432"):
-        (data_of(home) / "server.log").unlink()
-        client = new_client(home)
-        eventually((data_of(home) / sign).exists)
-        client.kill()
-        eventually(lambda: is_unused(home))
-        assert processes_in(data_of(home)) == []
+    shutil.rmtree(slow)
 
 
 # -- when the server dies -----------------------------------------------------
@@ -330,6 +329,20 @@ def test_a_start_after_the_server_was_killed_recovers(home: Path) -> None:
             with pytest.raises(psycopg.OperationalError):
                 connection.execute("SELECT 1")
         assert ask(witness.url, "SELECT text FROM note") == "kept"
+
+
+def test_a_start_waits_for_the_last_process_of_a_killed_server(home: Path, new_client: NewClient) -> None:
+    """Two servers never work on the same files: while anything of the dead one lives, the new one holds back."""
+    with EmbeddedPostgres(home) as server:
+        checkpointer = int(ask(server.url, "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"))
+        os.kill(checkpointer, signal.SIGSTOP)
+        os.kill(pid_of(home), signal.SIGKILL)
+        client = new_client(home)
+        eventually(lambda: "is still in use" in (data_of(home) / "server.log").read_text())
+        assert find_server(data_of(home)) is None
+        os.kill(checkpointer, signal.SIGCONT)
+        assert ask(client.url(), "SELECT 1") == "1"
+        client.leave()
 
 
 def test_a_stale_lock_file_that_names_another_program_is_seen_through(home: Path) -> None:
@@ -361,13 +374,14 @@ def test_a_lock_file_that_was_never_finished_is_cleared_away(home: Path) -> None
         assert ask(server.url, "SELECT 1") == "1"
 
 
+@ON_LINUX
 def test_the_watcher_too_may_be_killed(home: Path, new_client: NewClient) -> None:
     """The next user adopts the server, with a watcher of its own."""
     client = new_client(home)
     url = client.url()
     pid, first = pid_of(home), birth(url)
     os.kill(watcher_of(home), signal.SIGKILL)
-    eventually(lambda: not is_held(lock_file(data_of(home), "watch")))
+    eventually(lambda: not is_watched(data_of(home)))
     client.kill()
     with EmbeddedPostgres(home) as server:
         assert birth(server.url) == first
@@ -501,12 +515,14 @@ def test_an_ordinary_user_needs_no_root(empty_home: Path) -> None:
     assert stat.S_IMODE(empty_home.stat().st_mode) == 0o700
 
 
-def test_the_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_follows_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """LEADJOBS_HOME wins over the platform's place for data."""
     monkeypatch.setenv("XDG_DATA_HOME", "/data")
     assert default_home() == Path("/var/lib/leadjobs" if os.geteuid() == 0 else "/data/leadjobs")
-    monkeypatch.setenv("LEADJOBS_HOME", "/here")
-    assert default_home() == Path("/here")
+    monkeypatch.setenv("LEADJOBS_HOME", str(home))
+    assert default_home() == home
+    with EmbeddedPostgres() as server:
+        assert socket_folder(server.url) == data_of(home)
 
 
 # -- errors -------------------------------------------------------------------

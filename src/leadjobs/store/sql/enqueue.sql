@@ -1,4 +1,5 @@
--- Add jobs; a job whose dedupe key is held is left out (look it up with find_holders.sql).
+-- Add jobs; a job whose dedupe key is held is left out (look it up with find_holders.sql), and so is one with a key where
+-- the isolation level would hide a racing holder.
 -- Returned in no order: callers match rows by (type, tenant, dedupe_key), and keyless ones by growing id.
 INSERT INTO background_job (lane, type, tenant, payload, dedupe_key, scope, run_at)
 SELECT lane, type, tenant, payload, dedupe_key, scope,
@@ -7,6 +8,7 @@ SELECT lane, type, tenant, payload, dedupe_key, scope,
                   AS (lane text, type text, tenant text, payload jsonb, dedupe_key text, scope text,
                       run_at timestamptz, delay double precision))
        WITH ORDINALITY AS job (lane, type, tenant, payload, dedupe_key, scope, run_at, delay, ordinal)
+ WHERE dedupe_key IS NULL OR current_setting('transaction_isolation') LIKE 'read %'
  ORDER BY ordinal
     ON CONFLICT (type, tenant, hold) WHERE hold IS NOT NULL DO NOTHING
 RETURNING id, type, tenant, dedupe_key, 'inserted' AS verdict

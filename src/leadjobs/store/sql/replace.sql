@@ -1,5 +1,6 @@
 -- Add jobs; where a dedupe key is held, a waiting holder takes the new payload and time, and a running one is to run once
 -- more with the new payload.  A finished holder stays as it is and is not returned (look it up with find_holders.sql).
+-- Adds nothing where the isolation level would hide a racing holder.
 INSERT INTO background_job AS held (lane, type, tenant, payload, dedupe_key, scope, run_at)
 SELECT lane, type, tenant, payload, dedupe_key, scope,
        coalesce(run_at, now() + make_interval(secs => coalesce(delay, 0)))
@@ -7,6 +8,7 @@ SELECT lane, type, tenant, payload, dedupe_key, scope,
                   AS (lane text, type text, tenant text, payload jsonb, dedupe_key text, scope text,
                       run_at timestamptz, delay double precision))
        WITH ORDINALITY AS job (lane, type, tenant, payload, dedupe_key, scope, run_at, delay, ordinal)
+ WHERE current_setting('transaction_isolation') LIKE 'read %'
  ORDER BY ordinal
     ON CONFLICT (type, tenant, hold) WHERE hold IS NOT NULL DO UPDATE
    SET payload      = CASE held.state WHEN 'PENDING' THEN excluded.payload ELSE held.payload END,

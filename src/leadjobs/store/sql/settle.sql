@@ -6,7 +6,7 @@ WITH ending AS MATERIALIZED (
         AS ending (id bigint, lease_no integer, state text, reason text, attempts integer, delay double precision,
                    run_at timestamptz, ended_as text, error_type text, error text, trace text)
 ), held AS MATERIALIZED (
-    SELECT job.id, job.generation, job.started_at, job.next_payload IS NOT NULL AS is_dirty
+    SELECT job.id, job.lease_no, job.generation, job.started_at, job.next_payload IS NOT NULL AS is_dirty
       FROM background_job AS job JOIN ending ON ending.id = job.id
      WHERE job.id = ANY (ARRAY(SELECT id FROM ending))
        AND job.lease_no = ending.lease_no
@@ -30,13 +30,13 @@ WITH ending AS MATERIALIZED (
            lease_until = NULL,
            finished_at = CASE WHEN is_dirty OR ending.state = 'PENDING' THEN NULL
                               ELSE coalesce(CAST(:now AS timestamptz), now()) END
-      FROM ending JOIN held ON held.id = ending.id
+      FROM ending JOIN held ON held.id = ending.id AND held.lease_no = ending.lease_no
      WHERE job.id = ending.id AND job.id = ANY (ARRAY(SELECT id FROM held))
     RETURNING job.id
 ), noted AS (
     INSERT INTO job_attempt (job_id, generation, lease_no, ended_as, error_type, error, trace, started_at, ended_at)
-    SELECT id, held.generation, ending.lease_no, ended_as, error_type, error, trace, held.started_at,
+    SELECT id, held.generation, lease_no, ended_as, error_type, error, trace, held.started_at,
            coalesce(CAST(:now AS timestamptz), now())
-      FROM ending JOIN held USING (id) WHERE ended_as IS NOT NULL
+      FROM ending JOIN held USING (id, lease_no) WHERE ended_as IS NOT NULL
 )
 SELECT id FROM settled

@@ -5,7 +5,7 @@ from alembic import op
 revision = "1001_leads"
 down_revision = None
 branch_labels = ("leads",)
-depends_on = "0001_engine"
+depends_on = None  # it would make Alembic forget that the engine has a head; migrate() brings the engine up first
 
 UP = """
 CREATE TABLE workspace (

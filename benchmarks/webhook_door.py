@@ -1,0 +1,149 @@
+"""The webhooks door under load: an open loop of 50 deliveries a second, then bursts of 50 at once.
+
+    ./dev bench webhook_door [--rate 50] [--seconds 10] [--burst 50] [--bursts 10] [--json]
+
+A real server on localhost with a real PostgreSQL with durable defaults, and distinct signed deliveries over HTTP.  The
+load comes from a second process.  Latency is measured from when a delivery was *due*, so that a stalled server is not
+forgiven for what it kept waiting.
+"""
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import statistics
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+import httpx
+import psycopg
+
+from leadjobs.app import MIGRATIONS, App
+from leadjobs.demo import replies
+from leadjobs.demo.replies import REPLIES, Post, Reply
+from leadjobs.demo.run import PROFILE
+from leadjobs.leads.sessions import Sessions
+from leadjobs.leads.workspaces import Source, set_up_workspace
+from leadjobs.settings import Settings
+from leadjobs.store.embedded import EmbeddedPostgres
+from leadjobs.store.migrate import migrate
+from leadjobs.testing.serve import serve
+
+DURABLE = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One scenario: milliseconds, and how many answers were not 200."""
+
+    scenario: str
+    deliveries: int
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+    worst_ms: float
+    not_200: int
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rate", type=int, default=50)
+    parser.add_argument("--seconds", type=int, default=10)
+    parser.add_argument("--burst", type=int, default=50)
+    parser.add_argument("--bursts", type=int, default=10)
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    with ExitStack() as stack:
+        url = stack.enter_context(EmbeddedPostgres(ephemeral=True, settings=DURABLE)).url
+        migrate(url, *MIGRATIONS[1:])
+        asyncio.run(_set_up(url))
+        settings = Settings(
+            database_url=url,
+            twilio_secret=replies.TWILIO_SECRET,
+            emailbison_secret=replies.EMAILBISON_SECRET,
+            postmark_secret=replies.POSTMARK_SECRET,
+        )
+        base_url = stack.enter_context(serve(App(lambda: settings).webhooks))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            measured = pool.apply(_load, (base_url, options.rate, options.seconds, options.burst, options.bursts))
+        with psycopg.connect(url) as connection:
+            kept = connection.execute("SELECT count(*) FROM message").fetchone()
+    assert kept is not None
+    sent = sum(each.deliveries for each in measured)
+    if options.json:
+        json.dump([asdict(each) for each in measured], sys.stdout, indent=2)
+    else:
+        for each in measured:
+            print(
+                f"{each.scenario:<28} n={each.deliveries:<5} p50 {each.p50_ms:7.1f}  p95 {each.p95_ms:7.1f}  "
+                f"p99 {each.p99_ms:7.1f}  worst {each.worst_ms:7.1f} ms   not 200: {each.not_200}"
+            )
+        print(f"{kept[0]} messages kept of {sent} sent")
+    if kept[0] != sent or any(each.not_200 for each in measured):
+        sys.exit("some deliveries were not kept")
+
+
+async def _set_up(url: str) -> None:
+    sessions = Sessions(url, connections=1)
+    async with sessions() as session:
+        await set_up_workspace(session, "Bench", PROFILE, [Source.parse(text) for text in replies.SOURCES])
+        await session.commit()
+    await sessions.close()
+
+
+def _load(base_url: str, rate: int, seconds: int, burst: int, bursts: int) -> list[Measured]:
+    return asyncio.run(_measure(base_url, rate, seconds, burst, bursts))
+
+
+async def _measure(base_url: str, rate: int, seconds: int, burst: int, bursts: int) -> list[Measured]:
+    """Open loop, then bursts with a second between them; the first 50 deliveries warm up and do not count."""
+    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
+    async with httpx.AsyncClient(timeout=30, limits=limits) as http:
+        posts = iter(_distinct_posts(base_url, 50 + rate * seconds + burst * bursts))
+        warm_up = [await _post(http, next(posts), time.perf_counter()) for _ in range(50)]
+        begun = time.perf_counter() + 0.1
+        tasks = []
+        for number in range(rate * seconds):
+            due = begun + number / rate
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            tasks.append(asyncio.create_task(_post(http, next(posts), due)))
+        open_loop = await asyncio.gather(*tasks)
+        in_bursts: list[tuple[float, int]] = []
+        for _ in range(bursts):
+            due = time.perf_counter()
+            in_bursts += await asyncio.gather(*(_post(http, next(posts), due) for _ in range(burst)))
+            await asyncio.sleep(1)
+    return [
+        _measured("warm-up, one by one", warm_up),
+        _measured(f"open loop, {rate}/s", open_loop),
+        _measured(f"bursts of {burst} at once", in_bursts),
+    ]
+
+
+async def _post(http: httpx.AsyncClient, post: Post, due: float) -> tuple[float, int]:
+    answer = await http.post(post.url, headers=dict(post.headers), content=post.body)
+    return (time.perf_counter() - due) * 1000, answer.status_code
+
+
+def _measured(scenario: str, answers: list[tuple[float, int]]) -> Measured:
+    times = sorted(milliseconds for milliseconds, _ in answers)
+    cuts = statistics.quantiles(times, n=100, method="inclusive")
+    p50, p95, p99 = (round(cuts[percent - 1], 1) for percent in (50, 95, 99))
+    refused = sum(status != httpx.codes.OK for _, status in answers)
+    return Measured(scenario, len(times), p50, p95, p99, round(times[-1], 1), refused)
+
+
+def _distinct_posts(base_url: str, count: int) -> list[Post]:
+    """Deliveries of all three sources in turn, each of another person."""
+    kinds = [reply for reply in REPLIES if reply.company or reply.source != "emailbison"]
+    return [
+        replies.post(base_url, number, Reply(f"Ada No{number}", kind.source, f"{kind.text} ({number})", "", "Bench Ltd"))
+        for number, kind in ((number, kinds[number % len(kinds)]) for number in range(count))
+    ]
+
+
+if __name__ == "__main__":
+    main()

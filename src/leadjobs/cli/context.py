@@ -1,0 +1,49 @@
+"""What every command needs: the database's URL, and the app whose jobs are run."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from leadjobs.cli.output import say
+from leadjobs.errors import SettingsError
+from leadjobs.runner import Runner
+from leadjobs.settings import read_settings
+
+DEFAULT_APP = "leadjobs.app:app"
+
+
+@contextmanager
+def database(*, for_migrations: bool = False) -> Iterator[str]:
+    """The URL of the configured database; without one, of a lasting embedded PostgreSQL, kept up while it is used."""
+    settings = read_settings()
+    url = (settings.migrate_url if for_migrations else None) or settings.database_url
+    if url is not None:
+        yield url
+        return
+    from leadjobs.store.embedded import EmbeddedPostgres
+
+    with EmbeddedPostgres(linger=5) as server:
+        say(f"DATABASE_URL is not set: using the embedded PostgreSQL ({server.url})")
+        os.environ["DATABASE_URL"] = server.url
+        yield server.url
+
+
+def load_runner(app: str) -> Runner:
+    """The runner that ``module:attribute`` names: a `Runner`, or something that has one as ``runner``.
+
+    Raises:
+        SettingsError: there is no such module or attribute, or it is no runner.
+    """
+    module_name, colon, attribute = app.partition(":")
+    try:
+        found: Any = getattr(importlib.import_module(module_name), attribute) if colon else None
+    except (ImportError, AttributeError) as error:
+        raise SettingsError(f"--app {app}: {error}") from None
+    runner = found if isinstance(found, Runner) else getattr(found, "runner", None)
+    if not isinstance(runner, Runner):
+        raise SettingsError(
+            f"--app {app}: give MODULE:ATTRIBUTE of a leadjobs.Runner, or of an object with one as .runner"
+        )
+    return runner

@@ -1,0 +1,141 @@
+"""``leadjobs``: migrate, run, look, act."""
+
+import asyncio
+import json
+import signal
+import sys
+from datetime import timedelta
+from typing import Annotated, Any
+
+import psycopg
+import typer
+
+from leadjobs.cli.context import DEFAULT_APP, database, load_runner
+from leadjobs.cli.output import JsonFlag, console, print_json, print_table, progress, say
+from leadjobs.core.job import Lane, OnConflict
+from leadjobs.core.report import Report
+from leadjobs.enqueue import enqueue as enqueue_job
+from leadjobs.errors import EnqueueError, LeadjobsError
+from leadjobs.store.connection import connect
+
+cli = typer.Typer(
+    name="leadjobs",
+    help="Background jobs for serverless Python on Postgres, and a lead pipeline on top.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+AppOption = Annotated[
+    str, typer.Option("--app", envvar="LEADJOBS_APP", help="MODULE:ATTRIBUTE of your leadjobs.Runner.")
+]
+
+
+@cli.command()
+def migrate(as_json: JsonFlag = False) -> None:
+    """Bring the database's schema to this release.  Run it before you deploy; twice does no harm."""
+    from leadjobs.app import MIGRATIONS
+    from leadjobs.store.migrate import migrate as bring_up
+
+    with database(for_migrations=True) as url:
+        applied = bring_up(url, *MIGRATIONS[1:])
+    if as_json:
+        print_json({"applied": applied})
+    else:
+        console.print("applied: " + ", ".join(applied) if applied else "the schema is up to date")
+
+
+@cli.command()
+def tick(
+    app: AppOption = DEFAULT_APP,
+    budget: Annotated[float | None, typer.Option(help="Seconds; the runner's own budget where not given.")] = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Run what is due once, within the time budget, as one cron call does."""
+    with database():
+        runner = load_runner(app)
+        report = asyncio.run(runner.run(None if budget is None else timedelta(seconds=budget)))
+    _print_report(report, as_json=as_json)
+    if not report.is_healthy:
+        raise typer.Exit(1)
+
+
+@cli.command()
+def work(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
+    """Run jobs until stopped (Ctrl-C or SIGTERM), looking for new ones each second: for those who have a server."""
+    with database():
+        runner = load_runner(app)
+
+        async def until_stopped() -> Report:
+            for signal_number in (signal.SIGINT, signal.SIGTERM):
+                asyncio.get_running_loop().add_signal_handler(signal_number, runner.stop)
+            return await runner.run_until_stopped()
+
+        say("working; stop with Ctrl-C")
+        _print_report(asyncio.run(until_stopped()), as_json=as_json)
+
+
+@cli.command()
+def enqueue(
+    type_name: Annotated[str, typer.Argument(metavar="TYPE")],
+    payload: Annotated[str, typer.Option(help="A JSON object.")] = "{}",
+    tenant: Annotated[str, typer.Option(help="Whose job it is.")] = "",
+    dedupe_key: Annotated[str | None, typer.Option(help="At most one job with this key.")] = None,
+    delay: Annotated[float, typer.Option(help="Seconds to wait first.")] = 0.0,
+    lane: Annotated[Lane | None, typer.Option(help="How urgent; the type's own where not given.")] = None,
+    on_conflict: Annotated[OnConflict, typer.Option(help="What to do when the key is held.")] = OnConflict.IGNORE,
+    app: AppOption = DEFAULT_APP,
+    as_json: JsonFlag = False,
+) -> None:
+    """Add a job.  Its payload is checked against its type, which must be one that the app knows."""
+    options: dict[str, Any] = {"tenant": tenant, "dedupe_key": dedupe_key, "on_conflict": on_conflict}
+    with database() as url:
+        registry = load_runner(app).registry
+        if type_name not in registry:
+            raise EnqueueError(f"no handler for {type_name}; the app knows {', '.join(registry.type_names) or 'none'}")
+        job = registry[type_name].type.job(_object(payload), delay=timedelta(seconds=delay), lane=lane, **options)
+
+        async def add() -> Any:
+            async with connect(url) as connection:
+                return await enqueue_job(connection, job)
+
+        added = asyncio.run(add())
+    if as_json:
+        print_json({"jobId": added.job_id, "verdict": added.verdict})
+    else:
+        console.print(f"job {added.job_id}: {added.verdict}")
+
+
+def _object(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise EnqueueError(f"--payload is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise EnqueueError("--payload is not a JSON object, such as '{\"lead_id\": 7}'")
+    return value
+
+
+def _print_report(report: Report, *, as_json: bool) -> None:
+    fields = report.model_dump(by_alias=True, mode="json")
+    if as_json:
+        print_json(fields)
+    else:
+        print_table(("what", "value"), [(name, value) for name, value in fields.items() if value not in (0, None, [])])
+
+
+def main() -> None:
+    """Run the command line; an error of ours is one line that says what to do, and exit code 1."""
+    from leadjobs.cli import demo, doctor, jobs, server, workspaces
+
+    for each in (jobs.cli, workspaces.cli):
+        cli.add_typer(each)
+    for name, command in (("doctor", doctor.doctor), ("demo", demo.demo), ("serve", server.serve), ("dev", server.dev)):
+        cli.command(name)(command)
+    try:
+        cli()
+    except LeadjobsError as error:
+        progress.print(f"[red]leadjobs:[/] {error} [dim]({error.code})[/]", highlight=False, soft_wrap=True)
+        sys.exit(1)
+    except psycopg.Error as error:
+        progress.print(f"[red]leadjobs:[/] the database says: {str(error).strip()}", highlight=False, markup=False)
+        sys.exit(1)

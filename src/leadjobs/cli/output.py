@@ -1,0 +1,42 @@
+"""How commands speak: tables and words for people on standard output, JSON for machines, progress on standard error."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+
+console = Console()
+progress = Console(stderr=True)
+
+
+def say(words: str) -> None:
+    """A line of progress."""
+    progress.print(f"[dim]·[/] {words}", highlight=False)
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    json.dump(value, sys.stdout, indent=2, default=str, ensure_ascii=False)
+    sys.stdout.write("\n")
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table; None is shown as a dash."""
+    console.print(table(columns, rows))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table to print or to update."""
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        drawn.add_column(column, overflow="fold")
+    for row in rows:
+        drawn.add_row(*("-" if cell is None else escape(str(cell)) for cell in row))
+    return drawn

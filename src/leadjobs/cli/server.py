@@ -1,0 +1,125 @@
+"""``leadjobs serve`` and ``leadjobs dev``: all doors in one process."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Annotated
+
+import typer
+import uvicorn
+from starlette.applications import Starlette
+
+from leadjobs.app import MIGRATIONS, App
+from leadjobs.cli.context import database
+from leadjobs.cli.output import progress, say
+from leadjobs.telemetry.log import log_json_lines
+
+Port = Annotated[int, typer.Option(min=1, max=65535)]
+TICK = 60.0  # seconds
+
+DEV_DEFAULTS = {
+    "CRON_SECRET": "dev-cron",
+    "LEADJOBS_TWILIO_SECRET": "dev-twilio",
+    "LEADJOBS_EMAILBISON_SECRET": "dev-emailbison",
+    "LEADJOBS_POSTMARK_SECRET": "dev-postmark",
+    "LEADJOBS_BUDGET_SECONDS": "55",
+}
+
+
+def serve(host: str = "127.0.0.1", port: Port = 8000) -> None:
+    """Serve all doors (webhooks, cron, health) in one process, for a container; call the cron door yourself."""
+    log_json_lines()
+    with database():
+        uvicorn.run(App().doors, host=host, port=port, log_level="warning")
+
+
+def dev(port: Port = 8000) -> None:
+    """Keep everything running on localhost: database, doors and a real minute tick, with secrets for development."""
+    with ExitStack() as stack:
+        for name, value in DEV_DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        url = stack.enter_context(database())
+        _prepare(url)
+        _stand_in_for_openai(stack)
+        app = App()
+        _explain(port)
+        log_json_lines()
+        config = uvicorn.Config(
+            _ticking(app), host="127.0.0.1", port=port, log_level="warning", timeout_graceful_shutdown=5
+        )
+        uvicorn.Server(config).run()
+
+
+def _prepare(url: str) -> None:
+    """Migrate, and make a workspace that takes the example below."""
+    from leadjobs.leads.sessions import Sessions
+    from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
+    from leadjobs.store.migrate import migrate
+
+    if applied := migrate(url, *MIGRATIONS[1:]):
+        say("migrated: " + ", ".join(applied))
+
+    async def make() -> None:
+        sessions = Sessions(url, connections=1)
+        async with sessions() as session:
+            await set_up_workspace(session, "dev", Profile(), [Source.parse("emailbison=1")])
+            await session.commit()
+        await sessions.close()
+
+    asyncio.run(make())
+
+
+def _stand_in_for_openai(stack: ExitStack) -> None:
+    if os.environ.get("OPENAI_API_KEY", "").strip():
+        return
+    from leadjobs.demo.stand_in import KEY, stand_in
+    from leadjobs.testing.serve import serve as serve_aside
+
+    os.environ["OPENAI_BASE_URL"] = f"{stack.enter_context(serve_aside(stand_in()))}/v1"
+    os.environ["OPENAI_API_KEY"] = KEY
+    say("OPENAI_API_KEY is not set: a local STAND-IN (no AI) scores the leads")
+
+
+def _ticking(app: App) -> Starlette:
+    """All doors, and a tick at every full minute for as long as they are served."""
+
+    async def tick() -> None:
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        for minute in range(1_000_000_000):
+            await asyncio.sleep(max(0.0, begun + minute * TICK - loop.time()))
+            with contextlib.suppress(
+                Exception
+            ):  # the runner has told its log what was wrong; the next minute tries again
+                await app.runner.run(timedelta(seconds=TICK - 5))
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        ticking = asyncio.create_task(tick())
+        yield
+        app.runner.stop()
+        ticking.cancel()
+
+    doors = app.doors
+    return Starlette(routes=doors.routes, lifespan=lifespan)
+
+
+def _explain(port: int) -> None:
+    progress.print(
+        f"""
+[bold]leadjobs dev[/] on http://127.0.0.1:{port}, a tick each minute; stop with Ctrl-C.  Send a reply:
+
+  curl -X POST 'http://127.0.0.1:{port}/api/webhooks/emailbison?token=dev-emailbison' -H 'Content-Type:
+  application/json' \\
+    -d '{{"event": {{"type": "LEAD_REPLIED", "instance_url": "https://x.example", "workspace_id": 1}},
+         "data": {{"reply": {{"id": 1, "from_email_address": "ada@x.example", "text_body": "Call me on Monday"}}}}}}'
+
+  curl -X POST http://127.0.0.1:{port}/api/cron -H 'Authorization: Bearer dev-cron'     # do not wait for the minute
+  leadjobs jobs list                                                             # what became of it
+""",
+        highlight=False,
+        markup=True,
+    )

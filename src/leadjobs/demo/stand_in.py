@@ -1,0 +1,35 @@
+"""What stands in for the model where no OpenAI key is set: a few plain rules, labelled, behind the same protocol.
+
+It is for showing the pipeline, not for judging leads.
+"""
+
+import re
+from typing import Any
+
+from leadjobs.testing.openai import OpenAIStandIn
+
+LABEL = "[stand-in, no AI]"
+KEY = "demo-key-for-the-local-stand-in"
+
+_HOT = ("contract", "start", "sign", "call me", "book", "tuesday", "monday")
+_WARM = ("how much", "price", "compare", "interesting", "happy to talk", "next step")
+_COLD = ("wrong person", "not interested", "no thanks", "bakery")
+_FIT = ("dental", "practice", "chair", "clinic", "hammas")
+
+
+def stand_in() -> OpenAIStandIn:
+    """A local server that speaks OpenAI's protocol: it checks the strict schema and reports usage."""
+    return OpenAIStandIn(answer=judge, api_key=KEY)
+
+
+def judge(request: dict[str, Any]) -> dict[str, Any]:
+    """A score by counting words in what the lead wrote."""
+    prompt = str(request["input"]).lower()
+    said = " ".join(re.findall(r"in lead: (.*)", prompt))
+    about = said + " ".join(re.findall(r"(?:company|job title)[^\n]*", prompt))
+    hot, warm, cold = (sum(word in said for word in words) for words in (_HOT, _WARM, _COLD))
+    fit = 1 if cold else 4 if any(word in about for word in _FIT) else 2
+    intent = 1 if cold else 4 if hot > 1 else 3 if hot or warm else 2
+    overall = 1 if cold else max(min(fit, intent), (fit + intent) // 2)
+    why = f"{LABEL} {hot} urgent, {warm} curious and {cold} dismissive words."
+    return {"fitScore": fit, "intentScore": intent, "overallScore": overall, "reasoning": why}

@@ -1,0 +1,115 @@
+"""The operator's statements: look at jobs, retry and cancel them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from leadjobs.core.job import JobId, State
+from leadjobs.errors import JobNotFoundError, StoreError
+from leadjobs.store.connection import OwnConnection, fetch
+from leadjobs.store.statements import statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobLine:
+    """A job in a list."""
+
+    id: JobId
+    lane: str
+    type: str
+    tenant: str
+    state: State
+    reason: str | None
+    attempts: int
+    generation: int
+    run_at: datetime
+    lease_until: datetime | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptLine:
+    """What went wrong in one run."""
+
+    generation: int
+    lease_no: int
+    ended_as: str
+    error_type: str | None
+    error: str | None
+    trace: str | None
+    started_at: datetime | None
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobSheet(JobLine):
+    """All that is known of a job."""
+
+    payload: Mapping[str, Any]
+    dedupe_key: str | None
+    scope: str
+    losses: int
+    lease_no: int
+    history: Sequence[AttemptLine] = ()
+
+
+class Desk:
+    """Looks at jobs and acts on them, on one connection of our own."""
+
+    def __init__(self, connection: OwnConnection) -> None:
+        self._connection = connection
+
+    async def _rows(self, name: str, **params: Any) -> Sequence[Mapping[str, Any]]:
+        return await fetch(self._connection, statement(name), params)
+
+    async def list_jobs(
+        self, *, state: State | None = None, type_name: str | None = None, tenant: str | None = None, most: int = 50
+    ) -> list[JobLine]:
+        """The newest jobs that fit the filters."""
+        rows = await self._rows("list_jobs", state=state, type=type_name, tenant=tenant, max_jobs=most)
+        return [JobLine(**{**row, "state": State(row["state"])}) for row in rows]
+
+    async def show(self, job_id: JobId) -> JobSheet:
+        """One job with what went wrong in its runs, newest first.
+
+        Raises:
+            JobNotFoundError: there is none with this id.
+        """
+        rows = await self._rows("find_job", id=job_id)
+        if not rows:
+            raise JobNotFoundError(f"there is no job {job_id}")
+        history = [AttemptLine(**row) for row in await self._rows("find_attempts", id=job_id)]
+        return JobSheet(**{**rows[0], "state": State(rows[0]["state"])}, history=history)
+
+    async def cancel(self, job_id: JobId, *, by: str) -> None:
+        """Cancel a job that has not ended; a running one loses its lease, and its handler is cancelled within a second.
+
+        Raises:
+            JobNotFoundError: there is none with this id.
+            StoreError: it has ended already.
+        """
+        if not await self._rows("cancel", id=job_id, reason=f"cancelled by {by}", now=None):
+            job = await self.show(job_id)
+            raise StoreError(f"job {job_id} has ended already: {job.state}")
+
+    async def retry(self, job_id: JobId, *, by: str) -> None:
+        """Make a job due now, with all its attempts; one that has ended begins a new generation.
+
+        Raises:
+            JobNotFoundError: there is none with this id.
+            StoreError: it is running, or another unfinished job holds its dedupe key.
+        """
+        try:
+            rows = await self._rows("retry", id=job_id, reason=f"retried by {by}", now=None)
+        except psycopg.errors.UniqueViolation:
+            raise StoreError(
+                f"another unfinished job holds the dedupe key of job {job_id}: retry or cancel that one"
+            ) from None
+        if not rows:
+            job = await self.show(job_id)
+            raise StoreError(f"job {job_id} is {job.state}: cancel it first, or wait for its lease to end")

@@ -140,7 +140,9 @@ def _distinct_posts(base_url: str, count: int) -> list[Post]:
     """Deliveries of all three sources in turn, each of another person."""
     kinds = [reply for reply in REPLIES if reply.company or reply.source != "emailbison"]
     return [
-        replies.post(base_url, number, Reply(f"Ada No{number}", kind.source, f"{kind.text} ({number})", "", "Bench Ltd"))
+        replies.post(
+            base_url, number, Reply(f"Ada No{number}", kind.source, f"{kind.text} ({number})", "", "Bench Ltd")
+        )
         for number, kind in ((number, kinds[number % len(kinds)]) for number in range(count))
     ]
 

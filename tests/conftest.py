@@ -29,9 +29,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput") or os.environ.get(SERVER):
         return
     config.stash[_stack] = ExitStack()
-    os.environ[SERVER] = _docker(config.stash[_stack]) or config.stash[_stack].enter_context(
-        EmbeddedPostgres(ephemeral=True, settings={"max_connections": "200"})
-    ).url
+    os.environ[SERVER] = (
+        _docker(config.stash[_stack])
+        or config.stash[_stack].enter_context(EmbeddedPostgres(ephemeral=True, settings={"max_connections": "200"})).url
+    )
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -79,7 +80,9 @@ def empty_url() -> Iterator[str]:
 @pytest.fixture
 async def db(url: str) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
     """An autocommit connection to the test's database, for looking and for setting the scene."""
-    async with await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, **CONNECT) as connection:
+    async with await psycopg.AsyncConnection.connect(
+        url, autocommit=True, row_factory=dict_row, **CONNECT
+    ) as connection:
         yield connection
 
 

@@ -17,7 +17,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="engine-alone-") as folder:
         copy = Path(folder)
         shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__", *LEAD_HALF))
-        shutil.copytree(ROOT / "tests" / "engine", copy / "tests" / "engine", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / "tests" / "engine", copy / "tests" / "engine", ignore=shutil.ignore_patterns("__pycache__")
+        )
         shutil.copy(ROOT / "tests" / "conftest.py", copy / "tests")
         shutil.copytree(ROOT / "tests" / "samples", copy / "tests" / "samples")
         shutil.copy(ROOT / "pyproject.toml", copy)

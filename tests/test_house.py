@@ -42,7 +42,7 @@ def test_sql_files_hold_one_explained_statement() -> None:
         text = path.read_text()
         assert text.startswith("-- "), path
         code = "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
-        assert ";" not in code, path
+        assert not [line for line in code.splitlines() if line.rstrip().endswith(";")], path
 
 
 def test_the_engine_s_names_are_sorted_and_explained() -> None:

@@ -107,12 +107,12 @@ class Flight:
         """
         if self.committed is not None:
             raise StoreError(f"job {self.claimed.id} is committed already: job.commit() is a handler's last act")
-        if getattr(connection, "autocommit", False) is True:
-            raise StoreError("job.commit() needs a transaction, and this connection is in autocommit mode")
         ending, lease = self._run.said(outcome), self.claimed.lease
         if not await fetch_async(connection, statement("fence"), {"id": lease.job_id, "lease_no": lease.lease_no}):
             await connection.rollback()
             raise LeaseLostError(f"job {lease.job_id} has another owner by now: nothing of this run was written")
+        if not await fetch_async(connection, statement("find_transaction"), {}):
+            raise StoreError("job.commit() needs a transaction, and this connection is in autocommit mode")
         now = self._clock.database_now()
         await fetch_async(connection, statement("settle"), {"endings": endings_json([ending]), "now": now})
         await connection.commit()

@@ -242,7 +242,7 @@ class _Invocation:
             flight.cut_short(
                 "the invocation's time is over" if self._stopped == "deadline" else "the runner was stopped"
             )
-        landing = Deadline(self._clock, min(self._reserve, max(0.0, self._deadline.seconds_left())) * 0.6)
+        landing = Deadline(self._clock, self._rest(0.5))
         while self._flights and landing.seconds_left() > 0:
             try:
                 async with asyncio.timeout(landing.seconds_left()):
@@ -251,11 +251,14 @@ class _Invocation:
                 break
             self._changed.clear()
         self._settler.close()
-        for is_last_call in (False, True):
-            if is_last_call:
-                settling.cancel()
-            await asyncio.wait([settling], timeout=max(0.05, min(self._reserve, self._deadline.seconds_left()) * 0.5))
+        await asyncio.wait([settling], timeout=self._rest(0.4))
+        settling.cancel()
+        await asyncio.wait([settling], timeout=self._rest(0.3))
         self._counts["unsettled"] += len(self._flights)
+
+    def _rest(self, part: float) -> float:
+        """A part of what is left of the reserve, in seconds."""
+        return max(0.05, min(self._reserve, self._deadline.seconds_left()) * part)
 
     async def _report(self, store: JobStore) -> Report:
         """What was done and what is left; kept in the database too."""
@@ -265,7 +268,7 @@ class _Invocation:
         report = Report.model_validate({"stopped": self._stopped or "asked", "seconds": seconds, **self._counts})
         since_completion = None if self._completed_at is None else now - self._completed_at
         try:
-            async with asyncio.timeout(_finite(max(0.05, self._deadline.seconds_left() * 0.8))):
+            async with asyncio.timeout(_finite(max(0.05, self._deadline.seconds_left() * 0.7))):
                 await store.note_invocation(
                     seconds=seconds,
                     since_completion=since_completion,

@@ -196,6 +196,7 @@ def test_their_own_words_are_kept(text: str, expected: str | None) -> None:
     ("html", "text"),
     [
         ("<p>One</p><p>Two<br>Three</p>", "One\n\nTwo\nThree"),
+        ("One<br><br>Two", "One\n\nTwo"),
         ("plain &lt;b&gt; &amp; &nbsp;more", "plain <b> & more"),
         ("<head><title>T</title><style>p{}</style></head><body>Hi<script>x('</p>')</script></body>", "Hi"),
         ("<title>never closed<body>Hi", "Hi"),

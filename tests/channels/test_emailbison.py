@@ -312,6 +312,12 @@ def test_a_byte_order_mark_is_no_harm() -> None:
     assert ADAPTER.read(delivery(b"\xef\xbb\xbf" + REPLIED)) == ADAPTER.read(delivery())
 
 
+def test_the_first_of_several_wrong_fields_is_named() -> None:
+    """One message names one field: the first that is wanted."""
+    with pytest.raises(MalformedWebhookError, match=r"^emailbison: event\.type is missing$"):
+        ADAPTER.read(delivery(b'{"event": {}}'))
+
+
 def test_unknown_fields_are_no_harm() -> None:
     """What EmailBison adds tomorrow is left alone."""
     event = copy.deepcopy(json.loads(REPLIED))

@@ -122,6 +122,15 @@ def test_repeated_parameters_are_signed_as_twilios_validator_does() -> None:
     ADAPTER.verify(signed(form))
 
 
+def test_broken_bytes_are_not_what_they_would_be_shown_as() -> None:
+    """A signature over the replacement character does not cover bytes that are no UTF-8."""
+    genuine = signed({"Body": "\ufffd"})
+    ADAPTER.verify(genuine)
+    for broken in (b"Body=%FF", b"Body=\xff"):
+        with pytest.raises(BadSignatureError):
+            ADAPTER.verify(replace(genuine, body=broken))
+
+
 @pytest.mark.parametrize("header", ["", "x", "zTzgf9mBn8vDwprudBw1BGClLW", "é", "zTzgf9mBn8vDwprudBw1BGClLWo= "])
 def test_a_malformed_signature_is_refused(header: str) -> None:
     """A header that is no signature is refused, not an error of ours."""
@@ -180,6 +189,9 @@ def test_shared_keys_sign_with_sha256() -> None:
     for wrong in ("", "key=webhooks_1", "algorithm=HMAC_SHA1", "algorithm=none", "algorithm=MD5"):
         with pytest.raises(BadSignatureError):
             ADAPTER.verify(replace(new, headers={**new.headers, settings: wrong}))
+    for unknown in ("algorithm=none", "algorithm=MD5"):
+        with pytest.raises(BadSignatureError, match="algorithm"):
+            ADAPTER.verify(replace(signed(form), headers={**signed(form).headers, settings: unknown}))
 
 
 def test_a_text_message_is_read() -> None:
@@ -249,6 +261,9 @@ def test_what_is_no_form_of_twilios_is_malformed(body: bytes) -> None:
     """JSON, broken UTF-8 and emptiness are not read as anything."""
     with pytest.raises(MalformedWebhookError, match=r"^twilio: "):
         ADAPTER.read(replace(inbound(), body=body))
+    if body.endswith((b"\xfe", b"%ff")):
+        with pytest.raises(MalformedWebhookError, match=r"^twilio: the body is not UTF-8$"):
+            ADAPTER.read(replace(inbound(), body=inbound().body + b"&" + body))
 
 
 @pytest.mark.parametrize(

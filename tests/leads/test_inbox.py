@@ -140,16 +140,16 @@ async def test_two_deliveries_of_one_reply_make_one_message_and_one_job(app: App
     assert ONE_OF_EACH | {"inbox_event": 2} == await counted(db)
 
 
-async def test_a_delivery_for_nobody_is_kept_and_taken_up_once_its_workspace_exists(app: App, db: Db, sessions: Any) -> None:
+async def test_a_delivery_for_nobody_is_kept_and_taken_up_once_its_workspace_exists(
+    app: App, db: Db, sessions: Any
+) -> None:
     """An unknown account is answered 200 and kept; after the workspace is set up, the re-send becomes a message."""
     answer = await app.inbox.receive(delivery())
     assert (200, "ignored: no workspace has this source") == (answer.status, answer.what)
     assert {"inbox_event": 1, "lead": 0, "message": 0, "background_job": 0} == await counted(db)
 
     await db.execute("INSERT INTO workspace (id, name) VALUES (7, 'Late')")
-    await db.execute(
-        "INSERT INTO workspace_source VALUES ('emailbison', 'https://send.acme-outreach.example/14', 7)"
-    )
+    await db.execute("INSERT INTO workspace_source VALUES ('emailbison', 'https://send.acme-outreach.example/14', 7)")
     assert "kept" == (await app.inbox.receive(delivery())).what
     assert await counted(db) == ONE_OF_EACH
 
@@ -184,7 +184,9 @@ async def test_what_cannot_be_read_is_kept_and_answered_200(app: App, workspace:
 async def test_a_time_in_the_future_is_taken_for_now(app: App, workspace: int, db: Db) -> None:
     """A provider whose clock is ahead cannot put a message after all that follow."""
     ahead = delivery()
-    await app.inbox.receive(replace(ahead, body=ahead.body.replace(b"2026-11-22T10:00:00.000000Z", b"2999-01-01T00:00:00.000000Z")))
+    await app.inbox.receive(
+        replace(ahead, body=ahead.body.replace(b"2026-11-22T10:00:00.000000Z", b"2999-01-01T00:00:00.000000Z"))
+    )
 
     row = await (await db.execute("SELECT sent_at <= now() AS is_past FROM message")).fetchone()
     assert {"is_past": True} == row

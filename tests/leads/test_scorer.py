@@ -494,6 +494,21 @@ async def test_too_little_time_asks_nothing(
 
     assert openai.calls == []
     assert book.events == []
+    assert scorer._client is None  # nor was the SDK imported for nothing
+
+
+async def test_a_successor_is_not_asked_without_time(openai: OpenAIStandIn, scorer: Scorer) -> None:
+    """Each physical call needs its two seconds, not only the first one."""
+    openai.gone.add("gpt-5-nano")
+
+    class SlowBook(Book):
+        async def retired(self, model: str, successor: str) -> None:
+            await asyncio.sleep(0.4)
+
+    with pytest.raises(ProviderUnavailableError, match="too few to ask"):
+        await scorer.score(LEAD, time_left=2.3, ledger=SlowBook())
+
+    assert [call["model"] for call in openai.calls] == ["gpt-5-nano"]
 
 
 async def test_a_slow_answer_is_cut_off_at_the_timeout(address: str, openai: OpenAIStandIn, book: Book) -> None:

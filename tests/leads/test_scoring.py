@@ -52,15 +52,31 @@ async def test_a_reply_becomes_a_score_with_everything_it_took(
     report = await app.runner.run()
 
     assert (2, "drained", 0) == (report.succeeded, report.stopped, report.due)
-    assert {"fit_score": 3, "intent_score": 3, "overall_score": 3, "score_reasoning": "Asks for a call."} == await one(db, SCORES)
+    assert {"fit_score": 3, "intent_score": 3, "overall_score": 3, "score_reasoning": "Asks for a call."} == await one(
+        db, SCORES
+    )
     call = await one(db, "SELECT * FROM ai_interaction")
     job = await one(db, "SELECT id FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS'")
-    assert ("background-job/lead-scoring-post-process", job["id"], 1) == (call["source"], call["job_id"], call["job_attempt"])
-    assert ("succeeded", "lead_scoring.score.v1", "gpt-6-luna") == (call["status"], call["prompt_version"], call["model"])
+    assert ("background-job/lead-scoring-post-process", job["id"], 1) == (
+        call["source"],
+        call["job_id"],
+        call["job_attempt"],
+    )
+    assert ("succeeded", "lead_scoring.score.v1", "gpt-6-luna") == (
+        call["status"],
+        call["prompt_version"],
+        call["model"],
+    )
     assert call["input_tokens"] > 0
     assert call["cost_usd_micros"] > 0
-    score = await one(db, "SELECT model, prompt_version, total_tokens, cost_usd_micros, is_applied, job_id FROM lead_score")
-    assert (True, job["id"], call["cost_usd_micros"]) == (score["is_applied"], score["job_id"], score["cost_usd_micros"])
+    score = await one(
+        db, "SELECT model, prompt_version, total_tokens, cost_usd_micros, is_applied, job_id FROM lead_score"
+    )
+    assert (True, job["id"], call["cost_usd_micros"]) == (
+        score["is_applied"],
+        score["job_id"],
+        score["cost_usd_micros"],
+    )
     asked = openai.calls[0]
     assert "Dental practices" in asked["input"]
     assert "Yes, call me" in asked["input"]
@@ -297,7 +313,9 @@ async def test_back_pressure_costs_no_attempt(app: App, workspace: int, openai: 
         await db.execute("UPDATE background_job SET state = 'CANCELLED' WHERE state = 'PENDING'")
 
 
-async def test_without_a_key_scoring_waits_and_the_rest_goes_on(url: str, settings: Any, workspace: int, db: Db) -> None:
+async def test_without_a_key_scoring_waits_and_the_rest_goes_on(
+    url: str, settings: Any, workspace: int, db: Db
+) -> None:
     """No OpenAI key: replies are post-processed, their scoring is left alone and reported."""
     app = App(lambda: settings.model_copy(update={"openai_api_key": None}))
     await receive(app, "Call me")
@@ -309,7 +327,9 @@ async def test_without_a_key_scoring_waits_and_the_rest_goes_on(url: str, settin
     )
 
 
-async def test_a_job_of_another_workspace_scores_nothing(app: App, workspace: int, openai: OpenAIStandIn, db: Db) -> None:
+async def test_a_job_of_another_workspace_scores_nothing(
+    app: App, workspace: int, openai: OpenAIStandIn, db: Db
+) -> None:
     """A job's tenant must be its lead's workspace."""
     await receive(app, "Call me")
     await app.runner.run()

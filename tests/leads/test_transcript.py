@@ -147,6 +147,13 @@ def test_when_characters_run_out_the_oldest_messages_go() -> None:
     assert len(shown) <= 24_000
 
 
+def test_the_markers_are_paid_from_the_budget() -> None:
+    """However the messages happen to fill it, the budget holds with both markers in."""
+    for size in range(1, 200):
+        lines = [line(minute, "x" * size, is_inbound=minute == 0) for minute in range(200)]
+        assert len(transcript(lines, max_messages=150, max_chars=3_000)) <= 3_000
+
+
 @pytest.mark.parametrize(("messages", "chars"), [(0, 24_000), (60, MIN_CHARS - 1)])
 def test_a_budget_that_holds_nothing_is_refused(messages: int, chars: int) -> None:
     """A setting that could show no message at all is an error, not an empty transcript."""

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from pydantic import Field
 
-from leadjobs.channels import Id, Payload, Text, body_key, clean, read_as
+from leadjobs.channels import Id, Payload, Text, body_key, read_as
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
 from leadjobs.leads.inbound import Channel, Consent, Delivery, Identity, Ignored, Inbound
 from leadjobs.web.delivery import Answer
@@ -163,7 +163,7 @@ def _form(body: bytes) -> dict[str, str]:
         pairs = parse_qsl(body.decode("utf-8"), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
         raise MalformedWebhookError("twilio: the body is not UTF-8") from error
-    return {name: clean(value) for name, value in pairs}
+    return dict(pairs)
 
 
 def _is_inbound(form: Mapping[str, str]) -> bool:

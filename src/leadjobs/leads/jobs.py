@@ -17,9 +17,9 @@ class LeadMessage:
     message_id: MessageId
 
 
-SMS_INBOUND_POST_PROCESS = JobType(name="SMS_INBOUND_POST_PROCESS", payload=LeadMessage, timeout=timedelta(seconds=30))
+SMS_INBOUND_POST_PROCESS = JobType(name="SMS_INBOUND_POST_PROCESS", payload=LeadMessage, timeout=timedelta(seconds=8))
 EMAIL_INBOUND_POST_PROCESS = JobType(
-    name="EMAIL_INBOUND_POST_PROCESS", payload=LeadMessage, timeout=timedelta(seconds=30)
+    name="EMAIL_INBOUND_POST_PROCESS", payload=LeadMessage, timeout=timedelta(seconds=8)
 )
 LEAD_SCORING_POST_PROCESS = JobType(
     name="LEAD_SCORING_POST_PROCESS",

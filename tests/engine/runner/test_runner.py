@@ -154,21 +154,33 @@ async def test_an_error_that_cannot_say_what_it_is_ends_its_run_all_the_same(sta
         def __str__(self) -> str:
             raise RuntimeError("mute")
 
+    class TrapError(Exception):
+        @property
+        def retry_after(self) -> float:
+            raise RuntimeError("trap")
+
     @handler("MUTE", payload=dict, timeout=1)
     async def mute(job: AnyJob) -> Outcome:
-        raise MuteError
+        raise MuteError if job.payload["is_mute"] else TrapError
 
-    (id_,) = await stage.add(NewJob(type="MUTE"))
+    ids = await stage.add(*(NewJob(type="MUTE", payload={"is_mute": is_mute}) for is_mute in (True, False)))
 
     report = await stage.runner(mute, budget=timedelta(seconds=3), reserve=timedelta(seconds=1)).run()
 
-    job = await stage.job(id_)
-    assert ("PENDING", 1, "drained") == (job["state"], job["attempts"], report.stopped)
-    assert "RuntimeError: mute" in job["reason"]
+    mute_job, trap_job = [await stage.job(id_) for id_ in ids]
+    assert ("PENDING", 1, 1, "drained") == (
+        mute_job["state"],
+        mute_job["attempts"],
+        trap_job["attempts"],
+        report.stopped,
+    )
+    assert "MuteError" in mute_job["reason"]
+    assert "RuntimeError: trap" in trap_job["reason"]
 
 
 async def test_an_outcome_that_the_database_refuses_is_an_error_of_its_job_only(stage: "Stage") -> None:
     """A value that no row can keep ends that run as an error; what was to be settled with it is settled."""
+
     @handler("FAR", payload=dict)
     async def far(job: AnyJob) -> Outcome:
         return Snooze(timedelta.max)

@@ -1,0 +1,40 @@
+"""What the tests of enqueue share: the caller's connections, and waiting until one of them really waits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import psycopg
+import pytest
+from psycopg.rows import DictRow, dict_row
+
+PATIENCE = 20.0  # seconds until a fact that does not come true fails its test
+
+Open = Callable[[], Awaitable[psycopg.AsyncConnection[DictRow]]]
+
+
+@pytest.fixture
+async def open_connection(url: str) -> AsyncIterator[Open]:
+    """Opens connections that begin a transaction with their first statement; all are closed after the test."""
+    opened: list[psycopg.AsyncConnection[DictRow]] = []
+
+    async def open_one() -> psycopg.AsyncConnection[DictRow]:
+        opened.append(await psycopg.AsyncConnection.connect(url, row_factory=dict_row))
+        return opened[-1]
+
+    yield open_one
+    for connection in opened:
+        await connection.close()
+
+
+@pytest.fixture
+def until_blocked(db: psycopg.AsyncConnection[DictRow]) -> Callable[..., Awaitable[None]]:
+    """Waits until these connections' backends wait for a lock."""
+
+    async def wait(*connections: psycopg.AsyncConnection[DictRow]) -> None:
+        pids = {connection.info.backend_pid for connection in connections}
+        query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = ANY(%s)"
+        async with asyncio.timeout(PATIENCE):
+            while pids != {row["pid"] for row in await (await db.execute(query, [list(pids)])).fetchall()}:
+                await asyncio.sleep(0)
+
+    return wait

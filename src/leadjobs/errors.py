@@ -19,6 +19,8 @@ leadjobs) or *them* (the provider); ``is_transient`` says whether doing the same
     └── ProviderError              LJ5  theirs
         ├── ProviderUnavailableError   429, 5xx, timeouts; may carry retry_after
         └── ProviderRefusedError       it said no and means it
+
+Rooms below add their own beside what they are about; docs/errors.md lists all.
 """
 
 from typing import ClassVar, Literal

@@ -73,7 +73,8 @@ class Runner:
                 raise SettingsError(
                     f"the timeout of {handler.type.name} is {handler.type.timeout.total_seconds():g} s, but an "
                     f"invocation has {(budget - kept).total_seconds():g} s for jobs (its budget less "
-                    f"{kept.total_seconds():g} s to settle): it could never start; shorten the timeout or raise the budget"
+                    f"{kept.total_seconds():g} s to settle): it could never start; shorten the timeout or raise the "
+                    "budget"
                 )
 
     def reserve_of(self, budget: timedelta) -> timedelta:

@@ -131,8 +131,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_files_that_pages_name_are_there(page: Path) -> None:
     """Each file that a page names by its path is in the tree: from its root, or from the package."""
     missing = [
-        name
-        for name in _FILE.findall(page.read_text())
-        if not (ROOT / name).exists() and not (SOURCE / name).exists()
+        name for name in _FILE.findall(page.read_text()) if not (ROOT / name).exists() and not (SOURCE / name).exists()
     ]
     assert [] == missing

@@ -113,9 +113,11 @@ class Reader:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
-def test_a_page_does_what_it_says(page: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every Python block of the page runs, and prints what the page says."""
-    monkeypatch.setenv("DATABASE_URL", url)
+def test_a_page_does_what_it_says(
+    page: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every Python block of the page runs, and prints what the page says; the quickstart begins with nothing."""
+    monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("empty_url" if page.stem == "quickstart" else "url"))
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

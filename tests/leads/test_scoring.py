@@ -88,6 +88,7 @@ async def test_every_inbound_message_is_scored_again(app: App, workspace: int, o
     await app.runner.run()
     await receive(app, "What does it cost?", number=2)
     await app.runner.run()
+    assert 2 == len(openai.calls)
     row = await one(db, "SELECT payload FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS' LIMIT 1")
     what = LeadMessage(LeadId(row["payload"]["lead_id"]), MessageId(row["payload"]["message_id"]))
     key = f"lead_scoring:{what.lead_id}:{what.message_id}"
@@ -229,6 +230,23 @@ async def test_more_than_sixty_messages_are_scored_on_the_newest(
     assert "filler no 80" in prompt
     assert "first words" not in prompt
     assert "earlier messages left out" in prompt
+
+
+async def test_a_reply_behind_sixty_of_our_messages_is_still_what_is_scored(
+    app: App, workspace: int, openai: OpenAIStandIn, db: Db
+) -> None:
+    """However much we wrote since, the newest inbound message is before the model."""
+    await receive(app, "only reply", number=1)
+    await db.execute(
+        "INSERT INTO message (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
+        " SELECT workspace_id, lead_id, 'sms', 'outbound', 'test', 'k' || n, 'ours no ' || n, 'a', 'b',"
+        " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n"
+    )
+    await app.runner.run()
+
+    prompt = openai.calls[-1]["input"]
+    assert ("only reply" in prompt, "ours no 80" in prompt) == (True, True)
+    assert {"overall_score": 3} == await one(db, "SELECT overall_score FROM lead")
 
 
 def only_scoring(report: Report) -> tuple[int, int, int]:

@@ -121,7 +121,7 @@ class NewJob:
         if not _is_object(self.payload):
             raise EnqueueError(f"payload of {self.type} is not an object: use a dict, or a JobType and its .job()")
         for name, value in (("tenant", self.tenant), ("dedupe_key", self.dedupe_key)):
-            if value is not None and not _is_key(value):
+            if not _is_key(value) and (name, value) != ("dedupe_key", None):
                 raise EnqueueError(f"{name} of {self.type}: at most {MAX_KEY} bytes of text without NUL")
         if self.dedupe_key == "":
             raise EnqueueError(f"dedupe_key of {self.type} is empty: leave it out, or give the job a name")
@@ -133,7 +133,7 @@ class NewJob:
             raise EnqueueError(
                 f"run_at of {self.type} has no time zone: use an aware datetime, such as datetime.now(UTC)"
             )
-        if self.lane is Lane.ALONE:
+        if self.lane == Lane.ALONE:
             raise EnqueueError(f"lane of {self.type}: 'alone' is for the engine; use 'live' or 'backfill'")
 
 
@@ -141,8 +141,9 @@ class NewJob:
 class JobType(Generic[P]):
     """A declared type of job: its name, the shape of its payload, and how it is run.
 
-    ``payload`` is anything pydantic can check: a BaseModel, a frozen dataclass, a TypedDict.  ``timeout`` ends one run;
-    it is also how long a run is expected to take, so a job is started only where it fits the time left.
+    ``payload`` is anything pydantic can check: a BaseModel, a frozen dataclass, a TypedDict (of typing_extensions,
+    before Python 3.12).  ``timeout`` ends one run; it is also how long a run is expected to take, so a job is started
+    only where it fits the time left.
     """
 
     name: str
@@ -156,6 +157,8 @@ class JobType(Generic[P]):
         """Refuse a declaration that cannot work."""
         if not TYPE_NAME.match(self.name):
             raise EnqueueError(f"type {self.name!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
+        if self.lane == Lane.ALONE:
+            raise EnqueueError(f"lane of {self.name}: 'alone' is for the engine; use 'live' or 'backfill'")
         if self.timeout <= timedelta():
             raise EnqueueError(f"timeout of {self.name} is {self.timeout}: it must be longer than nothing")
 
@@ -214,6 +217,8 @@ class JobType(Generic[P]):
             )  # only as JSON may a strict type take text for a time
         except ValidationError as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
+        except Exception as error:
+            raise PayloadError(f"payload of {self.name} cannot be read: {type(error).__name__}") from error
 
 
 def first_problem(error: ValidationError | ValueError) -> str:

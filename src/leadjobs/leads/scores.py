@@ -68,10 +68,12 @@ async def open_case(session: AsyncSession, what: LeadMessage, tenant: str) -> Ca
     if str(lead.workspace_id) != tenant:
         return "the lead belongs to another workspace than the job"
     newest_first = select(Message).where(Message.lead_id == lead.id).order_by(Message.sent_at.desc(), Message.id.desc())
-    messages = (await session.scalars(newest_first.limit(MAX_MESSAGES))).all()
-    through_id = (await session.execute(select(func.max(Message.id)).where(Message.lead_id == lead.id))).scalar_one()
-    total = (await session.execute(select(func.count()).where(Message.lead_id == lead.id))).scalar_one()
-    has_inbound = any(message.direction == "inbound" for message in messages)
+    messages = list((await session.scalars(newest_first.limit(MAX_MESSAGES))).all())
+    newest_inbound = await session.scalar(newest_first.where(Message.direction == "inbound").limit(1))
+    if newest_inbound is not None and newest_inbound not in messages:
+        messages.append(newest_inbound)  # behind sixty of ours, and still what the score is about
+    known = select(func.max(Message.id), func.count()).where(Message.lead_id == lead.id)
+    through_id, total = (await session.execute(known)).one()
     settings = await session.get(WorkspaceSettings, lead.workspace_id)
     why = disqualified_by(lead)
     return Case(
@@ -79,14 +81,14 @@ async def open_case(session: AsyncSession, what: LeadMessage, tenant: str) -> Ca
         lead_id=lead.id,
         message_id=what.message_id,
         through_id=through_id or 0,
-        has_inbound=has_inbound,
-        question=_question(lead, settings, messages, earlier=total - len(messages)),
+        has_inbound=newest_inbound is not None,
+        question=_question(lead, settings, messages, omitted=total - len(messages)),
         disqualified=None if why is None else Scored.disqualified(why),
     )
 
 
 def _question(
-    lead: Lead, settings: WorkspaceSettings | None, messages: Sequence[Message], *, earlier: int
+    lead: Lead, settings: WorkspaceSettings | None, messages: Sequence[Message], *, omitted: int
 ) -> ScoringInput:
     lines = [
         Line(
@@ -98,14 +100,13 @@ def _question(
         )
         for message in messages
     ]
-    text = transcript(lines, max_messages=MAX_MESSAGES)
     return ScoringInput(
         ideal_customer_profile=settings.ideal_customer_profile if settings else None,
         service_description=settings.service_description if settings else None,
         qualification_questions=tuple(settings.qualification_questions) if settings else (),
         company=lead.company,
         job_title=lead.job_title,
-        transcript=f"[… {earlier} earlier messages left out]\n{text}" if earlier > 0 else text,
+        transcript=transcript(lines, omitted=omitted, max_messages=MAX_MESSAGES),
     )
 
 

@@ -28,12 +28,13 @@ class Line:
     text: str
 
 
-def transcript(lines: Sequence[Line], *, max_messages: int = 60, max_chars: int = 24_000) -> str:
+def transcript(lines: Sequence[Line], *, omitted: int = 0, max_messages: int = 60, max_chars: int = 24_000) -> str:
     r"""Return one line of text per message, oldest first; at most ``max_messages`` and ``max_chars``.
 
     Messages without a body are dropped; line breaks inside a message become ``\n``, so no message can pass for two.
-    Where it does not all fit, the oldest go and a marker counts them.  The newest inbound message is always there, and
-    whole up to half of ``max_chars``; other messages are cut in the middle from a quarter on.  No message, no text: "".
+    Where it does not all fit, the oldest go and a marker counts them, with the ``omitted`` ones that are older still.
+    The newest inbound message is always there, and whole up to half of ``max_chars``; other messages are cut in the
+    middle from a quarter on.  No message, no text: "".
 
     Raises:
         ValueError: ``max_messages`` is below 1, or ``max_chars`` below `MIN_CHARS`.
@@ -42,11 +43,11 @@ def transcript(lines: Sequence[Line], *, max_messages: int = 60, max_chars: int 
         raise ValueError(f"a transcript needs room for at least one message and {MIN_CHARS} characters")
     said = sorted((line for line in lines if line.text.strip()), key=lambda line: line.sent_at)
     texts = [_rendered(line) for line in said]
-    if len(texts) <= max_messages and sum(len(text) + 1 for text in texts) <= max_chars:
+    if not omitted and len(texts) <= max_messages and sum(len(text) + 1 for text in texts) <= max_chars:
         return "\n".join(texts)
     inbound = max((index for index, line in enumerate(said) if line.is_inbound), default=None)
     texts = [_cut(text, max_chars // (2 if index == inbound else 4)) for index, text in enumerate(texts)]
-    return _joined(texts, _chosen(texts, inbound, max_messages, max_chars - _MARKERS_CHARS))
+    return _joined(texts, _chosen(texts, inbound, max_messages, max_chars - _MARKERS_CHARS), omitted)
 
 
 def _chosen(texts: Sequence[str], inbound: int | None, max_messages: int, max_chars: int) -> list[int]:
@@ -63,13 +64,13 @@ def _chosen(texts: Sequence[str], inbound: int | None, max_messages: int, max_ch
     return sorted(chosen)
 
 
-def _joined(texts: Sequence[str], chosen: Sequence[int]) -> str:
+def _joined(texts: Sequence[str], chosen: Sequence[int], omitted: int) -> str:
     """The chosen messages, with a marker wherever messages are missing."""
     parts: list[str] = []
-    expected = 0
+    expected = -omitted
     for index in chosen:
         if index > expected:
-            earlier = "earlier " if expected == 0 else ""
+            earlier = "earlier " if not parts else ""
             parts.append(f"[… {index - expected} {earlier}messages left out]")
         parts.append(texts[index])
         expected = index + 1

@@ -51,8 +51,8 @@ async def _open(url: str) -> OwnConnection:
 class Transactions:
     """Opens connections for transactions, at most so many at once, and keeps none open that nobody waits for.
 
-    A serverless instance is frozen between requests, timers and all: an idle pool would leave its connections open on the
-    server.  In a burst a connection goes straight to whoever waits, for a new one costs the server some 4 ms.
+    A serverless instance is frozen between requests, timers and all: an idle pool would leave its connections open on
+    the server.  In a burst a connection goes straight to whoever waits, for a new one costs the server some 4 ms.
     """
 
     def __init__(self, url: str, *, at_once: int) -> None:

@@ -8,7 +8,19 @@ import psycopg
 import pytest
 from psycopg.rows import DictRow
 
-from leadjobs import DedupeScope, Done, Enqueued, GiveUp, Lane, NewJob, OnConflict, Outcome, Verdict, enqueue, enqueue_many
+from leadjobs import (
+    DedupeScope,
+    Done,
+    Enqueued,
+    GiveUp,
+    Lane,
+    NewJob,
+    OnConflict,
+    Outcome,
+    Verdict,
+    enqueue,
+    enqueue_many,
+)
 from leadjobs.core.ending import Run
 from leadjobs.core.plan import Share, Stream
 from leadjobs.core.retry import RetryPolicy
@@ -147,9 +159,7 @@ async def test_duplicates_in_a_bulk_share_the_verdict_on_a_finished_or_running_h
 async def test_a_bulk_that_ignores_and_replaces_one_key_ends_with_the_replacement(db: Db) -> None:
     """The payload that asked to replace stands, wherever in the call it was."""
     for key, order in (("a", (OnConflict.IGNORE, OnConflict.REPLACE)), ("b", (OnConflict.REPLACE, OnConflict.IGNORE))):
-        answers = await enqueue_many(
-            db, [send(int(how is OnConflict.REPLACE), key, on_conflict=how) for how in order]
-        )
+        answers = await enqueue_many(db, [send(int(how is OnConflict.REPLACE), key, on_conflict=how) for how in order])
         assert {Verdict.INSERTED, Verdict.REPLACED} == {answer.verdict for answer in answers}
     rows = await (await db.execute("SELECT payload FROM background_job")).fetchall()
     assert [{"n": 1}] * 2 == [row["payload"] for row in rows]
@@ -157,7 +167,11 @@ async def test_a_bulk_that_ignores_and_replaces_one_key_ends_with_the_replacemen
 
 async def test_ten_thousand_mixed_jobs_are_answered_in_order(db: Db) -> None:
     """Keyless, keyed and duplicate jobs in one call: each answer is about the job at its place."""
-    key: dict[int, Callable[[int], str | None]] = {0: lambda _: None, 1: lambda n: f"once-{n}", 2: lambda n: f"many-{n % 50}"}
+    key: dict[int, Callable[[int], str | None]] = {
+        0: lambda _: None,
+        1: lambda n: f"once-{n}",
+        2: lambda n: f"many-{n % 50}",
+    }
     jobs = [send(n, key[n % 3](n)) for n in range(10_000)]
 
     answers = await enqueue_many(db, jobs)
@@ -181,9 +195,7 @@ async def finisher(url: str) -> AsyncIterator[Db]:
         yield connection
 
 
-async def test_a_holder_that_ends_between_the_insert_and_the_look_makes_room(
-    url: str, db: Db, finisher: Db
-) -> None:
+async def test_a_holder_that_ends_between_the_insert_and_the_look_makes_room(url: str, db: Db, finisher: Db) -> None:
     """Where the holder is gone by the time it is looked up, the job is added after all."""
     first = await enqueue(db, send(1, scope=DedupeScope.LIVE))
 

@@ -43,7 +43,9 @@ async def test_racing_callers_of_one_key_get_one_job_and_an_answer_each(
         (id_,) = {answer.job_id for answer in answers}
         ids.append(id_)
 
-    assert sorted(ids) == [row["id"] for row in await (await db.execute("SELECT id FROM background_job ORDER BY id")).fetchall()]
+    assert sorted(ids) == [
+        row["id"] for row in await (await db.execute("SELECT id FROM background_job ORDER BY id")).fetchall()
+    ]
 
 
 @pytest.mark.parametrize("on_conflict", OnConflict)

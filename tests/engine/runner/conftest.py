@@ -1,4 +1,4 @@
-"""What the runner's tests stand on: a database to set the scene in and to look at, and runners and processes to start."""
+"""What the runner's tests stand on: a database to look at, and runners and processes to start on it."""
 
 import asyncio
 import os
@@ -71,7 +71,7 @@ class Stage:
     async def until(self, query: LiteralString, *params: Any) -> None:
         """Wait until a query's first value is true."""
         async with asyncio.timeout(PATIENCE):
-            while not await self.value(query, *params):
+            while not await self.value(query, *params):  # noqa: ASYNC110  (facts in a database set no event)
                 await asyncio.sleep(0.01)
 
     async def note(self, what: str, job_id: int | None = None) -> None:

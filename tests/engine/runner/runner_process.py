@@ -1,29 +1,28 @@
 """A runner in a process of its own, for tests that kill it or turn its wall clock."""
 
 import asyncio
-import datetime
+import datetime as dt
 import os
 import signal
 import time
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 OFF = float(os.environ.get("RUNNER_CLOCK_OFF", "0"))
 
 if OFF and not TYPE_CHECKING:  # before anything is imported that takes these names
 
-    class SkewedDatetime(datetime.datetime):
+    class SkewedDatetime(dt.datetime):
         @classmethod
-        def now(cls, tz: datetime.tzinfo | None = None) -> datetime.datetime:
-            return datetime.datetime.fromtimestamp(time.time(), tz)
+        def now(cls, tz: dt.tzinfo | None = None) -> dt.datetime:
+            return dt.datetime.fromtimestamp(time.time(), tz)
 
     right = time.time
     time.time = lambda: right() + OFF
-    datetime.datetime = SkewedDatetime
+    dt.datetime = SkewedDatetime
 
-import psycopg
+import psycopg  # noqa: E402
 
-from leadjobs import Done, Job, Outcome, Registry, Retry, Runner, handler
+from leadjobs import Done, Job, Outcome, Registry, Retry, Runner, handler  # noqa: E402
 
 URL = os.environ["RUNNER_URL"]
 NEIGHBOURS = 10
@@ -58,7 +57,8 @@ async def hang(job: Job[dict[str, Any]]) -> Outcome:
 async def killer(job: Job[dict[str, Any]]) -> Outcome:
     """Kill the process; in the first run, when all neighbours are in flight."""
     await note("killer", job)
-    while job.lease.lease_no == 1 and await count("SELECT count(*) FROM effect WHERE what = 'start'") < NEIGHBOURS:
+    starts = "SELECT count(*) FROM effect WHERE what = 'start'"
+    while job.lease.lease_no == 1 and await count(starts) < NEIGHBOURS:  # noqa: ASYNC110  (rows set no event)
         await asyncio.sleep(0.01)
     os.kill(os.getpid(), signal.SIGKILL)
     return Done()
@@ -79,7 +79,7 @@ async def clocked(job: Job[dict[str, Any]]) -> Outcome:
     """Keep for how long the lease is ours by the database's clock, then ask to wait for an hour."""
     lease = await count("SELECT extract(epoch FROM lease_until - now()) FROM background_job WHERE id = %s", job.id)
     await note(f"lease {lease}", job)
-    return Retry("later", after=timedelta(hours=1))
+    return Retry("later", after=dt.timedelta(hours=1))
 
 
 if __name__ == "__main__":

@@ -36,9 +36,9 @@ async def test_an_enqueued_job_is_run_and_settled(stage: "Stage") -> None:
 
     job = await stage.job(id_)
     ended = [job[key] for key in ("state", "reason", "attempts", "lease_no", "lease_until")]
-    assert ["SUCCEEDED", "hello Ada", 0, 2, None] == ended
+    assert ended == ["SUCCEEDED", "hello Ada", 0, 2, None]
     assert job["started_at"] < job["finished_at"]
-    assert (1, 1, "drained", 0) == (report.claimed, report.succeeded, report.stopped, report.due)
+    assert (report.claimed, report.succeeded, report.stopped, report.due) == (1, 1, "drained", 0)
 
 
 async def test_a_skip_is_a_success_that_says_why(stage: "Stage") -> None:
@@ -53,7 +53,7 @@ async def test_a_skip_is_a_success_that_says_why(stage: "Stage") -> None:
     report = await stage.runner(skips).run()
 
     job = await stage.job(id_)
-    assert ("SUCCEEDED", "skipped: no inbound message", 1) == (job["state"], job["reason"], report.succeeded)
+    assert (job["state"], job["reason"], report.succeeded) == ("SUCCEEDED", "skipped: no inbound message", 1)
 
 
 async def test_a_handler_knows_its_job(stage: "Stage") -> None:
@@ -90,9 +90,9 @@ async def test_an_unknown_type_is_left_alone_and_reported(stage: "Stage") -> Non
     report = await stage.runner(greet).run()
 
     left = await stage.job(unknown)
-    assert ("PENDING", 0) == (left["state"], left["lease_no"])
-    assert "SUCCEEDED" == (await stage.job(known))["state"]
-    assert (("NEWER",), 1, "drained") == (report.unknown_types, report.due, report.stopped)
+    assert (left["state"], left["lease_no"]) == ("PENDING", 0)
+    assert (await stage.job(known))["state"] == "SUCCEEDED"
+    assert (report.unknown_types, report.due, report.stopped) == (("NEWER",), 1, "drained")
 
 
 async def test_a_payload_that_does_not_fit_fails_at_once_and_names_the_field(stage: "Stage") -> None:
@@ -107,7 +107,7 @@ async def test_a_payload_that_does_not_fit_fails_at_once_and_names_the_field(sta
     report = await stage.runner(welcome).run()
 
     job = await stage.job(id_)
-    assert ("FAILED", 1, ["failed"]) == (job["state"], report.failed, await stage.records(id_))
+    assert (job["state"], report.failed, await stage.records(id_)) == ("FAILED", 1, ["failed"])
     assert "user_id" in job["reason"]
     assert "Lovelace" not in job["reason"]
 
@@ -125,9 +125,9 @@ async def test_nonsense_from_a_handler_is_its_error_and_says_what_to_return(stag
     report = await stage.runner(talk_nonsense, greet).run()
 
     job = await stage.job(id_)
-    assert ("PENDING", 1, 1, "drained") == (job["state"], job["attempts"], report.retried, report.stopped)
+    assert (job["state"], job["attempts"], report.retried, report.stopped) == ("PENDING", 1, 1, "drained")
     assert "a handler returns Done, Skip, Retry, Snooze or GiveUp" in job["reason"]
-    assert "SUCCEEDED" == (await stage.job(other))["state"]
+    assert (await stage.job(other))["state"] == "SUCCEEDED"
 
 
 async def test_a_handler_that_exits_is_in_error_and_the_runner_goes_on(stage: "Stage") -> None:
@@ -142,9 +142,9 @@ async def test_a_handler_that_exits_is_in_error_and_the_runner_goes_on(stage: "S
     report = await stage.runner(exits, greet, concurrency=1).run()
 
     job = await stage.job(id_)
-    assert ("PENDING", 1, ["failed"]) == (job["state"], job["attempts"], await stage.records(id_))
+    assert (job["state"], job["attempts"], await stage.records(id_)) == ("PENDING", 1, ["failed"])
     assert "SystemExit: 3" in job["reason"]
-    assert ("SUCCEEDED", "drained") == ((await stage.job(other))["state"], report.stopped)
+    assert ((await stage.job(other))["state"], report.stopped) == ("SUCCEEDED", "drained")
 
 
 async def test_an_error_that_cannot_say_what_it_is_ends_its_run_all_the_same(stage: "Stage") -> None:
@@ -168,12 +168,12 @@ async def test_an_error_that_cannot_say_what_it_is_ends_its_run_all_the_same(sta
     report = await stage.runner(mute, budget=timedelta(seconds=3), reserve=timedelta(seconds=1)).run()
 
     mute_job, trap_job = [await stage.job(id_) for id_ in ids]
-    assert ("PENDING", 1, 1, "drained") == (
+    assert (
         mute_job["state"],
         mute_job["attempts"],
         trap_job["attempts"],
         report.stopped,
-    )
+    ) == ("PENDING", 1, 1, "drained")
     assert "MuteError" in mute_job["reason"]
     assert "RuntimeError: trap" in trap_job["reason"]
 
@@ -190,9 +190,9 @@ async def test_an_outcome_that_the_database_refuses_is_an_error_of_its_job_only(
     report = await stage.runner(far, greet).run()
 
     job = await stage.job(far_id)
-    assert ("PENDING", 1, ["failed"]) == (job["state"], job["attempts"], await stage.records(far_id))
-    assert "SUCCEEDED" == (await stage.job(other))["state"]
-    assert (1, 1, 0, "drained") == (report.succeeded, report.retried, report.unsettled, report.stopped)
+    assert (job["state"], job["attempts"], await stage.records(far_id)) == ("PENDING", 1, ["failed"])
+    assert (await stage.job(other))["state"] == "SUCCEEDED"
+    assert (report.succeeded, report.retried, report.unsettled, report.stopped) == (1, 1, 0, "drained")
 
 
 async def test_text_that_postgres_cannot_keep_is_cleaned(stage: "Stage") -> None:
@@ -207,7 +207,7 @@ async def test_text_that_postgres_cannot_keep_is_cleaned(stage: "Stage") -> None
     report = await stage.runner(dirty).run()
 
     assert "ValueError: ab ? c" in (await stage.job(id_))["reason"]
-    assert 0 == report.unsettled
+    assert report.unsettled == 0
 
 
 async def test_on_end_is_called_once_whatever_happened(stage: "Stage") -> None:
@@ -218,12 +218,12 @@ async def test_on_end_is_called_once_whatever_happened(stage: "Stage") -> None:
         calls.append("rung")
 
     await stage.runner(greet, on_end=ring).run()
-    assert ["rung"] == calls
+    assert calls == ["rung"]
 
     away = stage.url.replace("/test_", "/no_such_")
     with pytest.raises(StoreError, match="does not answer"):
         await Runner(away, Registry(greet), on_end=ring).run()
-    assert ["rung", "rung"] == calls
+    assert calls == ["rung", "rung"]
 
 
 async def test_a_report_is_camel_case_json_and_kept(stage: "Stage") -> None:
@@ -238,7 +238,7 @@ async def test_a_report_is_camel_case_json_and_kept(stage: "Stage") -> None:
     assert said["oldestDueSeconds"] >= 0
     assert 0 <= said["sinceCompletionSeconds"] < 60
     kept = await stage.value("SELECT report FROM runner_invocation")
-    assert (1, "drained", True) == (kept["succeeded"], kept["stopped"], Report.model_validate(kept).is_healthy)
+    assert (kept["succeeded"], kept["stopped"], Report.model_validate(kept).is_healthy) == (1, "drained", True)
 
 
 async def test_facts_are_told_without_payloads(stage: "Stage", caplog: pytest.LogCaptureFixture) -> None:
@@ -255,7 +255,7 @@ async def test_facts_are_told_without_payloads(stage: "Stage", caplog: pytest.Lo
     await stage.runner(greet, fails).run()
 
     facts = [record.fact for record in caplog.records if hasattr(record, "fact")]
-    assert ["job.ended", "job.ended", "runner.ended"] == sorted(fact["event"] for fact in facts)
+    assert sorted(fact["event"] for fact in facts) == ["job.ended", "job.ended", "runner.ended"]
     assert set() == {"name", "level"} & set().union(*facts)
     assert {"GREET", "FAILS"} == {fact["type"] for fact in facts if fact["event"] == "job.ended"}
     assert "5550100" not in caplog.text
@@ -276,7 +276,7 @@ async def test_what_a_handler_adds_is_run_in_the_same_invocation(stage: "Stage")
 
     report = await stage.runner(chain).run()
 
-    assert (6, 0, "drained") == (report.succeeded, report.due, report.stopped)
+    assert (report.succeeded, report.due, report.stopped) == (6, 0, "drained")
 
 
 async def test_a_declared_type_without_a_handler_is_enough_to_enqueue(stage: "Stage") -> None:
@@ -286,4 +286,4 @@ async def test_a_declared_type_without_a_handler_is_enough_to_enqueue(stage: "St
 
     await stage.runner(greet).run()
 
-    assert "hello Ada" == (await stage.job(id_))["reason"]
+    assert (await stage.job(id_))["reason"] == "hello Ada"

@@ -69,9 +69,9 @@ async def test_own_rows_and_the_end_of_the_job_commit_together(stage: "Stage", k
     report = await stage.runner(commits).run()
 
     job = await stage.job(id_)
-    assert [(0, "RUNNING"), (1, "SUCCEEDED")] == seen
-    assert ("with its rows", 2, 0) == (job["reason"], job["lease_no"], job["attempts"])
-    assert (1, 0, 0) == (report.succeeded, report.lost, report.unsettled)
+    assert seen == [(0, "RUNNING"), (1, "SUCCEEDED")]
+    assert (job["reason"], job["lease_no"], job["attempts"]) == ("with its rows", 2, 0)
+    assert (report.succeeded, report.lost, report.unsettled) == (1, 0, 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -106,12 +106,12 @@ async def test_a_former_owner_commits_nothing(stage: "Stage", kind: str) -> None
     go.set()
     report = await first
 
-    assert 1 == len(raised)
+    assert len(raised) == 1
     assert "has another owner by now" in str(raised[0])
-    assert ("owner", 1) == (by_the_owner["reason"], second.succeeded)
+    assert (by_the_owner["reason"], second.succeeded) == ("owner", 1)
     assert by_the_owner == await stage.job(id_)
-    assert [(None, "written")] == await stage.effects()
-    assert (1, 0) == (report.lost, report.succeeded)
+    assert await stage.effects() == [(None, "written")]
+    assert (report.lost, report.succeeded) == (1, 0)
 
 
 class Stepped(psycopg.AsyncConnection[DictRow]):
@@ -145,7 +145,7 @@ async def test_a_takeover_has_to_wait_between_the_fence_and_the_commit(stage: "S
     running = asyncio.create_task(stage.runner(commits).run())
     await fenced.wait()
 
-    assert [] == await stage.store.rescue(max_losses=2)
+    assert await stage.store.rescue(max_losses=2) == []
     async with stage.connection(autocommit=True) as operator:
         params = {"id": id_, "reason": "cancelled", "now": None}
         cancelling = asyncio.create_task(operator.execute(statement("cancel").for_psycopg, params))
@@ -155,10 +155,10 @@ async def test_a_takeover_has_to_wait_between_the_fence_and_the_commit(stage: "S
         )
         go.set()
         report = await running
-        assert [] == await (await cancelling).fetchall()
+        assert await (await cancelling).fetchall() == []
 
-    assert ("SUCCEEDED", 1) == ((await stage.job(id_))["state"], report.succeeded)
-    assert [(None, "written")] == await stage.effects()
+    assert ((await stage.job(id_))["state"], report.succeeded) == ("SUCCEEDED", 1)
+    assert await stage.effects() == [(None, "written")]
 
 
 @pytest.mark.parametrize(
@@ -181,8 +181,8 @@ async def test_any_outcome_can_be_committed(stage: "Stage", outcome: Outcome, st
 
     job = await stage.job(id_)
     assert (state, reason) == (job["state"], job["reason"])
-    assert 1 == report.succeeded + report.failed
-    assert [(None, "written")] == await stage.effects()
+    assert report.succeeded + report.failed == 1
+    assert await stage.effects() == [(None, "written")]
 
 
 @pytest.mark.parametrize("kind", ["psycopg", "connection+psycopg", "connection+asyncpg", "session+asyncpg"])
@@ -202,7 +202,7 @@ async def test_a_connection_in_autocommit_is_refused(stage: "Stage", kind: str) 
     report = await stage.runner(commits).run()
 
     job = await stage.job(id_)
-    assert ("FAILED", 1) == (job["state"], report.failed)
+    assert (job["state"], report.failed) == ("FAILED", 1)
     assert "autocommit" in job["reason"]
 
 
@@ -218,7 +218,7 @@ async def test_what_is_no_connection_is_refused(stage: "Stage") -> None:
     await stage.runner(commits).run()
 
     job = await stage.job(id_)
-    assert "FAILED" == job["state"]
+    assert job["state"] == "FAILED"
     assert "builtins.object" in job["reason"]
 
 
@@ -242,7 +242,7 @@ async def test_a_second_commit_is_refused_and_undoes_nothing(stage: "Stage") -> 
     report = await stage.runner(commits).run()
 
     job = await stage.job(id_)
-    assert ("SUCCEEDED", "first", 2, 1) == (job["state"], job["reason"], job["lease_no"], report.succeeded)
+    assert (job["state"], job["reason"], job["lease_no"], report.succeeded) == ("SUCCEEDED", "first", 2, 1)
     assert ["committed already" in each for each in raised] == [True]
 
 
@@ -261,8 +261,8 @@ async def test_an_error_after_the_commit_changes_nothing(stage: "Stage") -> None
     report = await stage.runner(commits).run()
 
     job = await stage.job(id_)
-    assert ("SUCCEEDED", 0, 2, []) == (job["state"], job["attempts"], job["lease_no"], await stage.records(id_))
-    assert (1, 0, 0) == (report.succeeded, report.retried, report.lost)
+    assert (job["state"], job["attempts"], job["lease_no"], await stage.records(id_)) == ("SUCCEEDED", 0, 2, [])
+    assert (report.succeeded, report.retried, report.lost) == (1, 0, 0)
 
 
 async def test_a_job_whose_connection_dies_before_its_commit_is_retried(stage: "Stage") -> None:
@@ -281,6 +281,6 @@ async def test_a_job_whose_connection_dies_before_its_commit_is_retried(stage: "
     report = await stage.runner(commits).run()
 
     job = await stage.job(id_)
-    assert ("SUCCEEDED", 1, ["failed"]) == (job["state"], job["attempts"], await stage.records(id_))
-    assert [(None, "written")] == await stage.effects()
-    assert (1, 1) == (report.retried, report.succeeded)
+    assert (job["state"], job["attempts"], await stage.records(id_)) == ("SUCCEEDED", 1, ["failed"])
+    assert await stage.effects() == [(None, "written")]
+    assert (report.retried, report.succeeded) == (1, 1)

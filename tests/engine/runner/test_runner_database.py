@@ -36,7 +36,7 @@ async def test_an_invocation_has_two_connections_at_most_and_closes_them(stage: 
 
     await stage.runner(count, concurrency=20).run()
 
-    assert (100, 2) == (len(counts), max(counts))
+    assert (len(counts), max(counts)) == (100, 2)
     await stage.until(f"SELECT ({OURS}) = 0")
 
 
@@ -62,8 +62,8 @@ async def test_nothing_is_prepared_on_a_connection(stage: "Stage", monkeypatch: 
 
     report = await stage.runner(many, concurrency=1).run()
 
-    assert 40 == report.succeeded
-    assert [0, 0] == prepared
+    assert report.succeeded == 40
+    assert prepared == [0, 0]
 
 
 async def test_the_settling_connection_may_die(stage: "Stage") -> None:
@@ -84,13 +84,13 @@ async def test_the_settling_connection_may_die(stage: "Stage") -> None:
     running = asyncio.create_task(stage.runner(first, wait).run())
     await stage.until("SELECT count(*) = 1 FROM background_job WHERE state = 'SUCCEEDED'")
     await stage.until("SELECT count(*) = 3 FROM effect")
-    assert 1 == await stage.kill_backends(SETTLE)
+    assert await stage.kill_backends(SETTLE) == 1
     go.set()
     report = await running
 
-    assert {"SUCCEEDED": 4} == await stage.states()
-    assert (4, 0, "drained") == (report.succeeded, report.unsettled, report.stopped)
-    assert 3 == len(await stage.effects())
+    assert await stage.states() == {"SUCCEEDED": 4}
+    assert (report.succeeded, report.unsettled, report.stopped) == (4, 0, "drained")
+    assert len(await stage.effects()) == 3
 
 
 async def test_the_claiming_connection_may_die(stage: "Stage") -> None:
@@ -107,15 +107,15 @@ async def test_the_claiming_connection_may_die(stage: "Stage") -> None:
     running = asyncio.create_task(stage.runner(wait).run())
     await stage.until("SELECT count(*) = 1 FROM effect")
     await stage.until(f"SELECT count(*) = 1 FROM ({OURS} AND query LIKE '%%AS kind%%') AS looked")
-    assert 1 == await stage.kill_backends(LOOK)
+    assert await stage.kill_backends(LOOK) == 1
     async with asyncio.timeout(10):
         report = await running
 
     job = await stage.job(id_)
-    assert ("database", 1, False) == (report.stopped, report.handed_back, report.is_healthy)
-    assert ("PENDING", 0) == (job["state"], job["attempts"])
+    assert (report.stopped, report.handed_back, report.is_healthy) == ("database", 1, False)
+    assert (job["state"], job["attempts"]) == ("PENDING", 0)
     go.set()
-    assert 1 == (await stage.runner(wait).run()).succeeded
+    assert (await stage.runner(wait).run()).succeeded == 1
 
 
 async def test_a_database_that_is_away_costs_no_job(stage: "Stage") -> None:
@@ -143,7 +143,7 @@ async def test_a_database_that_is_away_costs_no_job(stage: "Stage") -> None:
             report = await running
         await elsewhere.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true'.encode())
 
-    assert ("database", 1) == (report.stopped, report.unsettled)
-    assert "RUNNING" == (await stage.job(id_))["state"]
+    assert (report.stopped, report.unsettled) == ("database", 1)
+    assert (await stage.job(id_))["state"] == "RUNNING"
     await stage.end_leases()
-    assert (1, 1) == ((report := await runner.run()).rescued, report.succeeded)
+    assert ((report := await runner.run()).rescued, report.succeeded) == (1, 1)

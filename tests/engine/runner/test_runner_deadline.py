@@ -60,10 +60,10 @@ async def test_what_does_not_fit_the_time_left_is_not_started(stage: "Stage") ->
 
     report = await runner.run()
 
-    assert (1, "deadline", 1) == (report.claimed, report.stopped, report.due)
+    assert (report.claimed, report.stopped, report.due) == (1, "deadline", 1)
     job = await stage.job(id_)
-    assert ("PENDING", 0) == (job["state"], job["lease_no"])
-    assert (1, "drained") == ((report := await runner.run()).succeeded, report.stopped)
+    assert (job["state"], job["lease_no"]) == ("PENDING", 0)
+    assert ((report := await runner.run()).succeeded, report.stopped) == (1, "drained")
 
 
 async def test_what_still_fits_is_run_beside_what_does_not(stage: "Stage") -> None:
@@ -83,7 +83,7 @@ async def test_what_still_fits_is_run_beside_what_does_not(stage: "Stage") -> No
 
     report = await stage.runner(short, long, budget=seconds(100), concurrency=1, clock=clock).run()
 
-    assert (10, "deadline", 1) == (report.succeeded, report.stopped, report.due)
+    assert (report.succeeded, report.stopped, report.due) == (10, "deadline", 1)
 
 
 async def test_the_first_claim_takes_what_fits_the_whole_budget(stage: "Stage") -> None:
@@ -97,7 +97,7 @@ async def test_the_first_claim_takes_what_fits_the_whole_budget(stage: "Stage") 
 
     report = await stage.runner(whole, budget=seconds(10), reserve=seconds(1)).run()
 
-    assert (1, "drained") == (report.succeeded, report.stopped)
+    assert (report.succeeded, report.stopped) == (1, "drained")
 
 
 async def test_a_shorter_budget_starts_nothing_that_it_cannot_end(stage: "Stage") -> None:
@@ -116,8 +116,8 @@ async def test_a_shorter_budget_starts_nothing_that_it_cannot_end(stage: "Stage"
 
     report = await runner.run(seconds(4))
 
-    assert (1, 1, "deadline", 1) == (report.claimed, report.succeeded, report.stopped, report.due)
-    assert 1 == (await runner.run()).succeeded
+    assert (report.claimed, report.succeeded, report.stopped, report.due) == (1, 1, "deadline", 1)
+    assert (await runner.run()).succeeded == 1
 
 
 async def test_what_runs_over_is_handed_back_at_no_cost(stage: "Stage") -> None:
@@ -134,9 +134,13 @@ async def test_what_runs_over_is_handed_back_at_no_cost(stage: "Stage") -> None:
 
     job = await stage.job(id_)
     assert took < 1.5
-    assert ("PENDING", 0, "handed back: the invocation's time is over") == (job["state"], job["attempts"], job["reason"])
-    assert ("deadline", 1, 1) == (report.stopped, report.handed_back, report.due)
-    assert ["handed_back"] == await stage.records(id_)
+    assert (
+        job["state"],
+        job["attempts"],
+        job["reason"],
+    ) == ("PENDING", 0, "handed back: the invocation's time is over")
+    assert (report.stopped, report.handed_back, report.due) == ("deadline", 1, 1)
+    assert await stage.records(id_) == ["handed_back"]
 
 
 async def test_a_handler_that_takes_its_cancellation_for_an_end_is_done(stage: "Stage") -> None:
@@ -160,7 +164,7 @@ async def test_a_handler_that_takes_its_cancellation_for_an_end_is_done(stage: "
     report = await running
 
     job = await stage.job(id_)
-    assert ("SUCCEEDED", "saved in time", 1) == (job["state"], job["reason"], report.succeeded)
+    assert (job["state"], job["reason"], report.succeeded) == ("SUCCEEDED", "saved in time", 1)
 
 
 async def test_a_handler_that_ignores_its_cancellation_does_not_hold_up_the_answer(stage: "Stage") -> None:
@@ -185,10 +189,10 @@ async def test_a_handler_that_ignores_its_cancellation_does_not_hold_up_the_answ
         report, took = await timed(stage.runner(stubborn, quick, budget=seconds(1.5), reserve=seconds(0.5)))
 
         assert took < 1.5
-        assert ("deadline", 1, 1) == (report.stopped, report.unsettled, report.succeeded)
+        assert (report.stopped, report.unsettled, report.succeeded) == ("deadline", 1, 1)
         assert not report.is_healthy
-    assert "RUNNING" == (await stage.job(id_))["state"]
-    assert "SUCCEEDED" == (await stage.job(other))["state"]
+    assert (await stage.job(id_))["state"] == "RUNNING"
+    assert (await stage.job(other))["state"] == "SUCCEEDED"
 
 
 async def test_a_budget_holds_while_the_whole_table_is_locked(stage: "Stage") -> None:
@@ -209,8 +213,8 @@ async def test_a_budget_holds_while_the_whole_table_is_locked(stage: "Stage") ->
         go.set()
         report, took = await running
     assert took < 2 + SLACK
-    assert ("database", 1) == (report.stopped, report.unsettled)
-    assert "RUNNING" == (await stage.job(id_))["state"]
+    assert (report.stopped, report.unsettled) == ("database", 1)
+    assert (await stage.job(id_))["state"] == "RUNNING"
 
 
 async def test_a_timeout_that_fits_no_invocation_is_a_settings_error(stage: "Stage") -> None:
@@ -241,9 +245,9 @@ async def test_a_job_past_its_own_timeout_is_retried(stage: "Stage") -> None:
     report = await stage.runner(slow).run()
 
     job = await stage.job(id_)
-    assert ("PENDING", 1, ["timed_out"]) == (job["state"], job["attempts"], await stage.records(id_))
+    assert (job["state"], job["attempts"], await stage.records(id_)) == ("PENDING", 1, ["timed_out"])
     assert "timed out after 0.1 s" in job["reason"]
-    assert 1 == report.retried
+    assert report.retried == 1
 
 
 async def test_a_timeout_of_the_handlers_own_is_an_ordinary_error(stage: "Stage") -> None:
@@ -260,7 +264,7 @@ async def test_a_timeout_of_the_handlers_own_is_an_ordinary_error(stage: "Stage"
     await stage.runner(calls).run()
 
     kept = await stage.rows("SELECT ended_as, error_type FROM job_attempt WHERE job_id = %s", id_)
-    assert [{"ended_as": "failed", "error_type": "TimeoutError"}] == kept
+    assert kept == [{"ended_as": "failed", "error_type": "TimeoutError"}]
 
 
 async def test_stop_hands_back_what_runs_and_returns_soon(stage: "Stage") -> None:
@@ -282,9 +286,9 @@ async def test_stop_hands_back_what_runs_and_returns_soon(stage: "Stage") -> Non
         report = await running
 
     job = await stage.job(ids[0])
-    assert ("asked", 1, 1, 2) == (report.stopped, report.claimed, report.handed_back, report.due)
-    assert ("PENDING", 0, "handed back: the runner was stopped") == (job["state"], job["attempts"], job["reason"])
-    assert ["handed_back"] == await stage.records(ids[0])
+    assert (report.stopped, report.claimed, report.handed_back, report.due) == ("asked", 1, 1, 2)
+    assert (job["state"], job["attempts"], job["reason"]) == ("PENDING", 0, "handed back: the runner was stopped")
+    assert await stage.records(ids[0]) == ["handed_back"]
     assert await stage.value("SELECT run_at <= now() FROM background_job WHERE id = %s", ids[0])
 
 
@@ -314,7 +318,7 @@ async def test_a_runner_without_an_end_finds_what_is_added_while_it_idles(stage:
     async with asyncio.timeout(1):
         report = await running
 
-    assert ("asked", 2) == (report.stopped, report.succeeded)
+    assert (report.stopped, report.succeeded) == ("asked", 2)
 
 
 async def test_a_runner_without_an_end_takes_back_what_others_lost(
@@ -340,7 +344,7 @@ async def test_a_runner_without_an_end_takes_back_what_others_lost(
         await ran.wait()
     runner.stop()
 
-    assert 1 == (await running).rescued
+    assert (await running).rescued == 1
 
 
 async def test_sixty_jobs_over_several_invocations(stage: "Stage") -> None:
@@ -359,8 +363,8 @@ async def test_sixty_jobs_over_several_invocations(stage: "Stage") -> None:
     while not invocations or invocations[-1][0].due:
         invocations.append(await timed(runner))
 
-    assert {"SUCCEEDED": 60} == await stage.states()
+    assert await stage.states() == {"SUCCEEDED": 60}
     assert Counter(ids) == Counter(job_id for job_id, _ in await stage.effects())
     assert all(took < 2 for _, took in invocations)
     assert 2 <= len(invocations) <= 8
-    assert 0 == sum(report.handed_back + report.lost + report.unsettled for report, _ in invocations)
+    assert sum(report.handed_back + report.lost + report.unsettled for report, _ in invocations) == 0

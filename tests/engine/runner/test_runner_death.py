@@ -28,18 +28,18 @@ async def test_a_job_whose_process_was_killed_is_run_again(stage: "Stage") -> No
     process = await stage.process()
     await stage.until("SELECT count(*) = 1 FROM effect WHERE what = 'start'")
     process.kill()
-    assert -signal.SIGKILL == await process.wait()
+    assert await process.wait() == -signal.SIGKILL
 
     early = await stage.runner(hang).run()
-    assert (0, 0, "RUNNING") == (early.rescued, early.claimed, (await stage.job(id_))["state"])
+    assert (early.rescued, early.claimed, (await stage.job(id_))["state"]) == (0, 0, "RUNNING")
     later = FakeClock(datetime.now(UTC) + timedelta(minutes=2))
     report = await stage.runner(hang, clock=later).run()
 
-    assert (1, 1) == (report.rescued, report.succeeded)
+    assert (report.rescued, report.succeeded) == (1, 1)
     assert [(id_, "start"), (id_, "start"), (id_, "done")] == await stage.effects()
     job = await stage.job(id_)
-    assert ("SUCCEEDED", "in the second run", 0) == (job["state"], job["reason"], job["attempts"])
-    assert ["lost"] == await stage.records(id_)
+    assert (job["state"], job["reason"], job["attempts"]) == ("SUCCEEDED", "in the second run", 0)
+    assert await stage.records(id_) == ["lost"]
 
 
 async def test_a_lost_job_is_taken_back_by_one_runner_only(stage: "Stage") -> None:
@@ -59,8 +59,8 @@ async def test_a_lost_job_is_taken_back_by_one_runner_only(stage: "Stage") -> No
 
     reports = [await stage.runner(hang).run() for _ in range(2)]
 
-    assert ([1, 0], [1, 0]) == ([r.rescued for r in reports], [r.succeeded for r in reports])
-    assert 2 == len(await stage.effects())
+    assert ([r.rescued for r in reports], [r.succeeded for r in reports]) == ([1, 0], [1, 0])
+    assert len(await stage.effects()) == 2
 
 
 @pytest.mark.parametrize("off", [-DAY, DAY], ids=["a day behind", "a day ahead"])
@@ -70,14 +70,14 @@ async def test_only_the_clock_of_the_database_decides(stage: "Stage", off: float
         NewJob(type="CLOCKED"), NewJob(type="CLOCKED", run_at=datetime.now(UTC) + timedelta(hours=1))
     )
 
-    assert 0 == await (await stage.process(wall_clock_off=off)).wait()
+    assert await (await stage.process(wall_clock_off=off)).wait() == 0
 
     assert [(due, True)] == [
         (job_id, what in {"lease 69", "lease 70"}) for job_id, what in await stage.effects()
     ]  # a timeout of 40 s and half a minute of grace
     waits = await stage.value("SELECT extract(epoch FROM run_at - now()) FROM background_job WHERE id = %s", due)
     assert 3600 - 60 < waits <= 3600
-    assert ("PENDING", 0) == ((job := await stage.job(soon))["state"], job["lease_no"])
+    assert ((job := await stage.job(soon))["state"], job["lease_no"]) == ("PENDING", 0)
     assert await stage.value("SELECT abs(extract(epoch FROM ended_at - now())) < 60 FROM runner_invocation")
 
 
@@ -92,6 +92,6 @@ async def test_a_day_passes_for_all_of_the_engine_at_once(stage: "Stage") -> Non
     await stage.add(NewJob(type="TOMORROW", run_at=clock.database_now() + timedelta(days=1)))
     runner = stage.runner(tomorrow, clock=clock)
 
-    assert 0 == (await runner.run()).claimed
+    assert (await runner.run()).claimed == 0
     clock.advance(timedelta(days=1))
-    assert 1 == (await runner.run()).succeeded
+    assert (await runner.run()).succeeded == 1

@@ -45,7 +45,7 @@ async def test_a_late_settle_counts_where_nobody_took_the_job(stage: "Stage") ->
     report = await running
 
     job = await stage.job(id_)
-    assert ("SUCCEEDED", "late", 1, 0) == (job["state"], job["reason"], report.succeeded, report.lost)
+    assert (job["state"], job["reason"], report.succeeded, report.lost) == ("SUCCEEDED", "late", 1, 0)
 
 
 async def test_a_late_settle_changes_nothing_where_somebody_took_the_job(stage: "Stage") -> None:
@@ -70,11 +70,11 @@ async def test_a_late_settle_changes_nothing_where_somebody_took_the_job(stage: 
     frozen.released.set()
     first = await running
 
-    assert (1, 1) == (second.rescued, second.succeeded)
-    assert (1, 0, 0) == (first.lost, first.succeeded, first.unsettled)
-    assert ("SUCCEEDED", "by the owner") == (by_the_owner["state"], by_the_owner["reason"])
+    assert (second.rescued, second.succeeded) == (1, 1)
+    assert (first.lost, first.succeeded, first.unsettled) == (1, 0, 0)
+    assert (by_the_owner["state"], by_the_owner["reason"]) == ("SUCCEEDED", "by the owner")
     assert by_the_owner == await stage.job(id_)
-    assert ["lost"] == await stage.records(id_)
+    assert await stage.records(id_) == ["lost"]
 
 
 async def test_a_late_settle_does_not_end_the_run_of_the_owner(stage: "Stage") -> None:
@@ -96,12 +96,12 @@ async def test_a_late_settle_does_not_end_the_run_of_the_owner(stage: "Stage") -
     second = asyncio.create_task(stage.runner(slow(owner, "by the owner")).run())
     await owner.started.wait()
     former.released.set()
-    assert 1 == (await first).lost
-    assert "RUNNING" == (await stage.job(id_))["state"]
+    assert (await first).lost == 1
+    assert (await stage.job(id_))["state"] == "RUNNING"
     owner.released.set()
     await second
 
-    assert "by the owner" == (await stage.job(id_))["reason"]
+    assert (await stage.job(id_))["reason"] == "by the owner"
 
 
 async def test_a_runner_may_own_a_job_again_while_its_former_run_goes_on(stage: "Stage") -> None:
@@ -124,8 +124,8 @@ async def test_a_runner_may_own_a_job_again_while_its_former_run_goes_on(stage: 
     async with asyncio.timeout(10):
         report = await running
 
-    assert (1, 1, 0, "drained") == (report.lost, report.succeeded, report.unsettled, report.stopped)
-    assert "generation 2" == (await stage.job(id_))["reason"]
+    assert (report.lost, report.succeeded, report.unsettled, report.stopped) == (1, 1, 0, "drained")
+    assert (await stage.job(id_))["reason"] == "generation 2"
 
 
 async def test_two_runners_at_once_run_every_job_exactly_once(stage: "Stage") -> None:
@@ -141,8 +141,8 @@ async def test_two_runners_at_once_run_every_job_exactly_once(stage: "Stage") ->
     reports = await asyncio.gather(*(stage.runner(count, concurrency=50).run() for _ in range(2)))
 
     assert Counter(ids) == Counter(job_id for job_id, _ in await stage.effects())
-    assert {"SUCCEEDED": 1000} == await stage.states()
-    assert 1000 == sum(report.succeeded for report in reports)
+    assert await stage.states() == {"SUCCEEDED": 1000}
+    assert sum(report.succeeded for report in reports) == 1000
     assert all(report.succeeded > 0 for report in reports)
 
 
@@ -163,11 +163,11 @@ async def test_a_locked_row_delays_no_other_settle(stage: "Stage") -> None:
         await caller.execute("SELECT 1 FROM background_job WHERE id = %s FOR UPDATE", [ids[0]])
         go.set()
         await stage.until("SELECT count(*) = 4 FROM background_job WHERE state = 'SUCCEEDED'")
-        assert "RUNNING" == (await stage.job(ids[0]))["state"]
+        assert (await stage.job(ids[0]))["state"] == "RUNNING"
     report = await running
 
-    assert {"SUCCEEDED": 5} == await stage.states()
-    assert (5, 0) == (report.succeeded, report.lost)
+    assert await stage.states() == {"SUCCEEDED": 5}
+    assert (report.succeeded, report.lost) == (5, 0)
 
 
 async def test_a_slot_is_free_only_when_its_settle_has_committed(stage: "Stage") -> None:
@@ -210,7 +210,7 @@ async def test_a_cancelled_job_that_waits_never_runs(stage: "Stage") -> None:
 
     report = await stage.runner(never).run()
 
-    assert ([], 0, "CANCELLED") == (await stage.effects(), report.claimed, (await stage.job(id_))["state"])
+    assert (await stage.effects(), report.claimed, (await stage.job(id_))["state"]) == ([], 0, "CANCELLED")
 
 
 async def test_a_running_job_is_cancelled_within_about_a_second(stage: "Stage") -> None:
@@ -235,5 +235,5 @@ async def test_a_running_job_is_cancelled_within_about_a_second(stage: "Stage") 
     report = await running
 
     job = await stage.job(id_)
-    assert ("CANCELLED", "cancel by an operator") == (job["state"], job["reason"])
-    assert (1, 0, "drained") == (report.lost, report.succeeded, report.stopped)
+    assert (job["state"], job["reason"]) == ("CANCELLED", "cancel by an operator")
+    assert (report.lost, report.succeeded, report.stopped) == (1, 0, "drained")

@@ -24,8 +24,8 @@ async def test_a_tenant_with_few_jobs_does_not_wait_for_one_with_many(stage: "St
 
     report = await stage.runner(turn, concurrency=5).run()
 
-    assert 320 == report.succeeded
-    assert 20 == sum(tenant != "big" for tenant in ends[:60])
+    assert report.succeeded == 320
+    assert sum(tenant != "big" for tenant in ends[:60]) == 20
 
 
 async def test_a_tenant_that_comes_late_does_not_wait_for_the_rest(stage: "Stage") -> None:
@@ -43,7 +43,7 @@ async def test_a_tenant_that_comes_late_does_not_wait_for_the_rest(stage: "Stage
 
     await stage.runner(turn, concurrency=5).run()
 
-    assert 501 == len(ends)
+    assert len(ends) == 501
     assert "late" in ends[50:200]
 
 
@@ -66,9 +66,9 @@ async def test_backfill_gets_some_slots_while_live_work_waits(stage: "Stage") ->
 
     report = await stage.runner(live, backfill, concurrency=5).run()
 
-    assert 120 == report.succeeded
+    assert report.succeeded == 120
     assert 5 <= ends[:50].count("backfill") <= 15
-    assert ["backfill"] * 40 == ends[-40:]
+    assert ends[-40:] == ["backfill"] * 40
 
 
 async def test_a_job_that_was_committed_late_is_found_before_the_queue_is_called_drained(stage: "Stage") -> None:
@@ -92,4 +92,4 @@ async def test_a_job_that_was_committed_late_is_found_before_the_queue_is_called
 
     assert sorted([late["id"], *ids]) == sorted(ends)
     assert late["id"] < min(ids)
-    assert (5, 0, "drained") == (report.succeeded, report.due, report.stopped)
+    assert (report.succeeded, report.due, report.stopped) == (5, 0, "drained")

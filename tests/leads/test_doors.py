@@ -180,7 +180,7 @@ import asyncio, sys
 from leadjobs.app import app
 from leadjobs.web.delivery import Delivery
 body = b'{"event": {"type": "LEAD_REPLIED", "instance_url": "x", "workspace_id": 1}, "data": {"reply": {"id": 1, '
-body += b'"from_email_address": "a@b.example", "primary_to_email_address": "c@d.example", "text_body": "hi"}}}'
+body += b'"from_email_address": "a@b.example", "text_body": "hi"}}}'
 delivery = Delivery(source="emailbison", url="https://x/?token=t", headers={}, body=body)
 print(asyncio.run(app.inbox.receive(delivery)).what)
 print([m for m in "openai httpx httpx2 tenacity sqlalchemy alembic".split() if m in sys.modules])

@@ -201,14 +201,8 @@ def _identities(event: _Event, reply: _Reply, lead: _Lead | None) -> tuple[Ident
 
 
 def _recipient(data: _Data) -> str:
-    """The mailbox of ours that was written to.
-
-    Raises:
-        MalformedWebhookError: neither the reply nor the sending mailbox says.
-    """
-    if recipient := data.reply.primary_to_email_address or _sending_mailbox(data):
-        return recipient
-    raise MalformedWebhookError("emailbison: data.reply.primary_to_email_address is missing")
+    """The mailbox of ours that was written to; empty where nothing says: not worth losing a reply over."""
+    return data.reply.primary_to_email_address or _sending_mailbox(data) or ""
 
 
 def _sending_mailbox(data: _Data) -> str | None:

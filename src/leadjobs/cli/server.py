@@ -121,5 +121,5 @@ def _explain(port: int) -> None:
   leadjobs jobs list                                                             # what became of it
 """,
         highlight=False,
-        markup=True,
+        soft_wrap=True,
     )

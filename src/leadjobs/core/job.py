@@ -211,10 +211,9 @@ class JobType(Generic[P]):
         Raises:
             PayloadError: the stored payload does not fit the type (any more).
         """
+        text = json.dumps(stored)  # only from JSON does a strict type take text for a time
         try:
-            return self._adapter.validate_json(
-                json.dumps(stored)
-            )  # only as JSON may a strict type take text for a time
+            return self._adapter.validate_json(text)
         except ValidationError as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
         except Exception as error:

@@ -15,6 +15,7 @@ from leadjobs.store.schema import ENGINE, VERSION_TABLE
 from leadjobs.store.url import sqlalchemy_url
 
 HERE = ENGINE.parent
+LOCK = 7236001  # the advisory lock of those who migrate
 
 
 def migrate(url: str, *more: Path) -> list[str]:
@@ -28,7 +29,7 @@ def migrate(url: str, *more: Path) -> list[str]:
     """
     config = _config(more)
     with _connected(url) as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(7236001)"))
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
         script, heads = ScriptDirectory.from_config(config), _heads(connection)
         if ahead := heads - {r.revision for r in script.walk_revisions()}:
             raise StoreError(

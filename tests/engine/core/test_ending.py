@@ -54,12 +54,16 @@ def test_the_last_attempt_ends_the_job() -> None:
     assert timed_out == told(last.timed_out(timedelta(minutes=1)))
 
 
+def _raised(error: Exception) -> Exception:
+    """The error with the trace that raising gives it."""
+    with pytest.raises(type(error)) as caught:
+        raise error
+    return caught.value
+
+
 def test_an_error_before_the_last_attempt_waits_and_is_recorded() -> None:
     """The exception's class, text and trace are kept, and the wait is the policy's."""
-    try:
-        raise ValueError("no such mailbox")
-    except ValueError as error:
-        ending = run().broke(error)
+    ending = run().broke(_raised(ValueError("no such mailbox")))
 
     assert (State.PENDING, "retry after failure 2 of 3: ValueError: no such mailbox", 2, "failed") == told(ending)
     assert ("ValueError", "no such mailbox") == (ending.error_type, ending.error)

@@ -103,7 +103,7 @@ def test_a_type_has_one_handler() -> None:
 )
 def test_a_decorator_that_cannot_work_is_refused_where_it_stands(wrong: dict[str, Any]) -> None:
     """A wrong word or timeout fails the import, not the first job."""
-    with pytest.raises((ValueError, EnqueueError), match="urgent|alone|forever|timeout"):
+    with pytest.raises((ValueError, EnqueueError), match=r"urgent|alone|forever|timeout"):
         handler("GREET", payload=Greeting, **wrong)
 
 

@@ -30,9 +30,8 @@ def test_the_ceiling_doubles_up_to_the_cap(failures: int, expected: int) -> None
 
 def test_jitter_is_full() -> None:
     """The dice may fall anywhere from nothing to the ceiling."""
-    thrown: list[tuple[float, float]] = []
-    RetryPolicy().backoff(3, dice=lambda low, high: thrown.append((low, high)) or low)
-    assert [(0.0, 8.0)] == thrown
+    waits = [RetryPolicy().backoff(3, dice=dice) for dice in (min, max, lambda low, high: (low + high) / 2)]
+    assert [timedelta(seconds=seconds) for seconds in (0, 8, 4)] == waits
 
 
 @given(asked=st.timedeltas(), cap=SPANS, failures=st.integers(1, 99))
@@ -45,8 +44,8 @@ def test_a_wait_that_the_failure_asks_for_overrides_the_dice_within_bounds(
 
 @given(seconds=st.floats(allow_nan=True, allow_infinity=True) | st.integers())
 def test_whatever_an_error_carries_as_its_wait_can_be_used(seconds: float) -> None:
-    """A provider may ask for infinity, for nothing that is a number, or for less than nothing: that breaks no settling."""
-    asked = retry_after_of(Busy(seconds))
+    """A provider may ask for infinity, for what is no number, or for less than nothing: that breaks no settling."""
+    asked = retry_after_of(BusyError(seconds))
     assert (seconds >= 0) == (asked is not None)
     assert timedelta() <= RetryPolicy().wait(1, asked) <= timedelta(hours=6)
 
@@ -56,7 +55,7 @@ def test_whatever_an_error_carries_as_its_wait_can_be_used(seconds: float) -> No
 )
 def test_an_error_s_retry_after_is_read_in_seconds(carried: object, expected: timedelta | None) -> None:
     """A number of seconds counts, anything else is left to the policy."""
-    assert expected == retry_after_of(Busy(carried))
+    assert expected == retry_after_of(BusyError(carried))
     assert None is retry_after_of(ValueError("carries nothing"))
 
 
@@ -66,11 +65,11 @@ def test_an_error_s_retry_after_is_read_in_seconds(carried: object, expected: ti
 )
 def test_a_policy_that_cannot_work_is_refused(wrong: dict[str, Any]) -> None:
     """At least one attempt, and 0 <= base <= cap."""
-    with pytest.raises(ValueError, match="max_attempts is 0|base is"):
+    with pytest.raises(ValueError, match=r"max_attempts is 0|base is"):
         RetryPolicy(**wrong)
 
 
-class Busy(Exception):
+class BusyError(Exception):
     """An outside service's error that may say how long to wait."""
 
     def __init__(self, retry_after: object) -> None:

@@ -35,6 +35,6 @@ def until_blocked(db: psycopg.AsyncConnection[DictRow]) -> Callable[..., Awaitab
         query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = ANY(%s)"
         async with asyncio.timeout(PATIENCE):
             while pids != {row["pid"] for row in await (await db.execute(query, [list(pids)])).fetchall()}:
-                await asyncio.sleep(0)
+                pass
 
     return wait

@@ -98,7 +98,7 @@ async def test_a_key_is_unique_per_type_and_tenant(db: Db) -> None:
 
 
 async def test_replace_gives_a_waiting_job_the_new_payload_and_time(db: Db) -> None:
-    """Debounce: the payload, the time and the generation change, errors of the old payload are forgotten; one row stays."""
+    """Debounce: payload, time and generation change, errors of the old payload are forgotten; one row stays."""
     first = await enqueue(db, send(1, delay=HOUR))
     await db.execute("UPDATE background_job SET attempts = 3")
 

@@ -85,7 +85,7 @@ async def test_a_waiting_caller_learns_of_the_winner_that_commits(
 async def test_bulks_of_the_same_keys_in_opposite_order_do_not_deadlock(
     on_conflict: OnConflict, open_connection: Open, until_blocked: UntilBlocked
 ) -> None:
-    """Keys are locked in one order: with one in the middle held up, unsorted calls would wait for each other for good."""
+    """Keys are locked in one order: with one in the middle held up, unsorted calls would wait for each other."""
     first, second, holder = await open_connection(), await open_connection(), await open_connection()
     jobs = [send(f"k{n}", on_conflict) for n in range(9)]
     await enqueue(holder, jobs[4])

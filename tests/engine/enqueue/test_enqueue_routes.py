@@ -208,7 +208,7 @@ async def test_a_database_without_tables_says_what_to_run(empty_url: str) -> Non
     """Enqueueing before the first migration tells the fix, by every route."""
     for route in ROUTES.values():
         async with route(empty_url) as caller:
-            with pytest.raises(SchemaBehindError, match="background_job.*run `leadjobs migrate`"):
+            with pytest.raises(SchemaBehindError, match=r"background_job.*run `leadjobs migrate`"):
                 await caller.add([NewJob(type="SEND")])
             await caller.rollback()
 

@@ -21,7 +21,7 @@ from leadjobs.store.url import masked, sqlalchemy_url, with_database
     ],
 )
 def test_a_url_is_spelled_as_its_driver_wants_it(driver: str, url: str, expected: str) -> None:
-    """The driver is named, and what asyncpg spells otherwise is translated; a URL that names its driver is left alone."""
+    """The driver is named, what asyncpg spells otherwise is translated, and a URL that names its driver is kept."""
     assert expected == sqlalchemy_url(url, driver)
 
 

@@ -118,10 +118,13 @@ class Stage:
 
 
 @pytest.fixture
-async def stage(url: str, db: psycopg.AsyncConnection[DictRow]) -> Stage:
-    """The test's database, with a table for the effects of handlers."""
+async def stage(url: str, db: psycopg.AsyncConnection[DictRow]) -> AsyncIterator[Stage]:
+    """The test's database, with a table for the effects of handlers; a test that hangs is cancelled, and so fails."""
     await db.execute(
         "CREATE TABLE effect (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, job_id bigint, what text NOT NULL,"
         " process integer, running bigint)"
     )
-    return Stage(url, db)
+    loop = asyncio.get_running_loop()
+    giving_up = loop.call_later(3 * PATIENCE, lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
+    yield Stage(url, db)
+    giving_up.cancel()

@@ -2,8 +2,11 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from leadjobs import Done, Job, NewJob, Outcome, handler
 
@@ -28,9 +31,23 @@ class Frozen:
                 continue
 
 
-async def test_a_late_settle_counts_where_nobody_took_the_job(stage: "Stage") -> None:
+@pytest.fixture
+async def freezer() -> AsyncIterator[Callable[[], Frozen]]:
+    """Makes frozen handlers, and lets them go after the test, however it ended."""
+    made: list[Frozen] = []
+
+    def freeze() -> Frozen:
+        made.append(Frozen())
+        return made[-1]
+
+    yield freeze
+    for frozen in made:
+        frozen.released.set()
+
+
+async def test_a_late_settle_counts_where_nobody_took_the_job(stage: "Stage", freezer: Callable[[], Frozen]) -> None:
     """A lease that has ended is still held until its number moves."""
-    frozen = Frozen()
+    frozen = freezer()
 
     @handler("SLOW", payload=dict)
     async def slow(job: AnyJob) -> Outcome:
@@ -48,9 +65,11 @@ async def test_a_late_settle_counts_where_nobody_took_the_job(stage: "Stage") ->
     assert (job["state"], job["reason"], report.succeeded, report.lost) == ("SUCCEEDED", "late", 1, 0)
 
 
-async def test_a_late_settle_changes_nothing_where_somebody_took_the_job(stage: "Stage") -> None:
+async def test_a_late_settle_changes_nothing_where_somebody_took_the_job(
+    stage: "Stage", freezer: Callable[[], Frozen]
+) -> None:
     """A runner that lost its lease cannot overwrite the new owner's result."""
-    frozen = Frozen()
+    frozen = freezer()
 
     @handler("SLOW", payload=dict)
     async def late(job: AnyJob) -> Outcome:
@@ -77,9 +96,9 @@ async def test_a_late_settle_changes_nothing_where_somebody_took_the_job(stage: 
     assert await stage.records(id_) == ["lost"]
 
 
-async def test_a_late_settle_does_not_end_the_run_of_the_owner(stage: "Stage") -> None:
+async def test_a_late_settle_does_not_end_the_run_of_the_owner(stage: "Stage", freezer: Callable[[], Frozen]) -> None:
     """While the new owner still runs, the late result of the former one is dropped."""
-    former, owner = Frozen(), Frozen()
+    former, owner = freezer(), freezer()
 
     def slow(frozen: Frozen, note: str) -> Any:
         @handler("SLOW", payload=dict)
@@ -104,9 +123,11 @@ async def test_a_late_settle_does_not_end_the_run_of_the_owner(stage: "Stage") -
     assert (await stage.job(id_))["reason"] == "by the owner"
 
 
-async def test_a_runner_may_own_a_job_again_while_its_former_run_goes_on(stage: "Stage") -> None:
+async def test_a_runner_may_own_a_job_again_while_its_former_run_goes_on(
+    stage: "Stage", freezer: Callable[[], Frozen]
+) -> None:
     """Cancelled and retried by an operator, a job runs anew beside its former run; each ending is its own."""
-    former, owner = Frozen(), Frozen()
+    former, owner = freezer(), freezer()
 
     @handler("SLOW", payload=dict)
     async def slow(job: AnyJob) -> Outcome:

@@ -1,4 +1,4 @@
-"""What the tests of the store share: a store on a clock that is moved by hand, and jobs brought to where a test begins."""
+"""What the tests of the store share: a store on a clock that is moved by hand, and jobs to begin with."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime

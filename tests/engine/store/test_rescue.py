@@ -105,7 +105,7 @@ async def test_a_rescued_job_s_old_owner_settles_nothing(shelf: Shelf) -> None:
     await shelf.store.rescue(max_losses=2)
 
     assert set() == await shelf.store.settle([shelf.said(claimed, Done())])
-    assert {claimed.id} == await shelf.store.find_lost([claimed.lease])
+    assert {claimed.lease} == await shelf.store.find_lost([claimed.lease])
 
 
 async def test_a_claim_takes_the_first_due_jobs_and_steps_over_locked_ones(shelf: Shelf, other: Other) -> None:
@@ -116,7 +116,9 @@ async def test_a_claim_takes_the_first_due_jobs_and_steps_over_locked_ones(shelf
     )
     ids = [row["id"] for row in await shelf.rows("SELECT id FROM background_job ORDER BY run_at")]
     await other.execute("SELECT 1 FROM background_job WHERE id = %s FOR UPDATE", [ids[0]])
-    await other.execute("INSERT INTO job_attempt (job_id, generation, lease_no, ended_as) VALUES (%s, 1, 1, 'lost')", [ids[1]])
+    await other.execute(
+        "INSERT INTO job_attempt (job_id, generation, lease_no, ended_as) VALUES (%s, 1, 1, 'lost')", [ids[1]]
+    )
 
     claimed = await shelf.claim(3)
 
@@ -217,5 +219,5 @@ async def test_a_store_without_tables_says_what_to_run(empty_url: str) -> None:
     """The first thing that a runner or the health door meets on a new database tells the fix."""
     async with connect(empty_url) as connection:
         for asked in (JobStore(connection).discover(["SEND"]), JobStore(connection).backlog(["SEND"])):
-            with pytest.raises(SchemaBehindError, match="background_job.*leadjobs migrate"):
+            with pytest.raises(SchemaBehindError, match=r"background_job.*leadjobs migrate"):
                 await asked

@@ -1,7 +1,7 @@
 """Orders and their receipts: a job queue with no leads in sight.
 
-Run it with ``python examples/engine_only/main.py``.  It uses DATABASE_URL where that is set, and else a PostgreSQL of its
-own that is gone afterwards.
+Run it with ``python examples/engine_only/main.py``.  It uses DATABASE_URL where that is set, and else a PostgreSQL of
+its own that is gone afterwards.
 """
 
 import asyncio

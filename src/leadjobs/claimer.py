@@ -12,6 +12,7 @@ from leadjobs.store.jobs import Claimed, JobStore, Place
 LEASE_GRACE = 30.0  # seconds that a lease outlives its job's timeout by
 CLAIMS_PER_DISCOVERY = 20  # then the picture is old: late commits and new tenants come into view
 DISCOVER_EVERY = 1.0  # seconds, where the last look found nothing that could be claimed
+ALONE_EVERY = 30.0  # seconds between jobs that run alone, while others wait
 DISCOVER_EVERY_NEWS = 0.05  # seconds, where jobs have ended since: they may have enqueued others
 
 
@@ -24,7 +25,7 @@ class Claimer:
         self._lease_seconds = {name: timeout + LEASE_GRACE for name, timeout in self._timeouts.items()}
         self._rota = Rota()
         self._places: dict[Stream, Place] = {}
-        self._discovered_at = float("-inf")
+        self._discovered_at = self._alone_at = float("-inf")
         self._claims = self._claims_since_discovery = self._found_since_discovery = self._ended_at_discovery = 0
 
     @property
@@ -63,15 +64,25 @@ class Claimer:
             self._claims_since_discovery = self._found_since_discovery = 0
 
     def _plan(self, free: int, seconds_left: float, *, is_idle: bool) -> list[Share]:
-        """Whose turn it is.  A job that must run alone comes first in an invocation, and when nothing else is left."""
+        """Whose turn it is.
+
+        A job that must run alone comes first in an invocation, when nothing else is left, and in a busy one now and
+        then: nothing is claimed beside what runs until its turn has come.
+        """
 
         def fits(type_name: str) -> bool:
             return self._timeouts[type_name] <= seconds_left
 
-        lanes = self._rota.lanes
-        if is_idle and Lane.ALONE in lanes and (self._claims == 0 or lanes == {Lane.ALONE}):
-            return self._rota.deal_alone(fits=fits)
+        waits = any(stream.lane is Lane.ALONE and fits(stream.type) for stream in self._rota)
+        if waits and self._is_alone_due():
+            shares = self._rota.deal_alone(fits=fits) if is_idle else []
+            self._alone_at = self._clock.monotonic() if shares else self._alone_at
+            return shares
         return self._rota.deal(free, fits=fits)
+
+    def _is_alone_due(self) -> bool:
+        has_waited = self._clock.monotonic() - self._alone_at >= ALONE_EVERY
+        return has_waited or self._rota.lanes == {Lane.ALONE}
 
     def _keep_places(self, shares: Sequence[Share], claimed: Sequence[Claimed]) -> None:
         """Begin each stream's next claim behind what was claimed of it; one that gave less than its share may be dry.

@@ -11,7 +11,6 @@ whatever it had not committed by then is somebody else's to do.  Any number of i
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
@@ -19,8 +18,7 @@ import psycopg
 
 from leadjobs.claimer import Claimer
 from leadjobs.core.clock import Clock, Deadline, SystemClock
-from leadjobs.core.ending import Ending
-from leadjobs.core.job import Lane, Lease, State
+from leadjobs.core.job import Lane, Lease
 from leadjobs.core.registry import Registry
 from leadjobs.core.report import Report, Stopped
 from leadjobs.errors import SettingsError
@@ -28,7 +26,8 @@ from leadjobs.flight import Flight, Landed
 from leadjobs.settler import Settler
 from leadjobs.store.connection import connect
 from leadjobs.store.jobs import Claimed, JobStore
-from leadjobs.telemetry import InvocationEnded, JobEnded, JobFailed, JobRescued, LeaseLost, SettleFailed, tell
+from leadjobs.tally import Tally
+from leadjobs.telemetry import InvocationEnded, tell
 
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
 NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
@@ -122,9 +121,8 @@ class _Invocation:
         self._flights: dict[Lease, Flight] = {}
         self._changed = asyncio.Event()
         self._stopped: Stopped | None = None
-        self._counts: Counter[str] = Counter()
-        self._begun = self._looked_at = self._noted_at = self._clock.monotonic()
-        self._completed_at: float | None = None
+        self._tally = Tally(self._clock)
+        self._looked_at = self._noted_at = self._clock.monotonic()
 
     def stop(self) -> None:
         """End soon."""
@@ -148,8 +146,7 @@ class _Invocation:
 
     async def _rescue(self, store: JobStore) -> None:
         for job in await store.rescue(max_losses=self._runner.max_losses):
-            self._counts["rescued"] += 1
-            tell(JobRescued(job_id=job.id, type=job.type, state=job.state))
+            self._tally.rescued(job)
 
     async def _drain(self, store: JobStore) -> Stopped:
         """Claim and start jobs until none is left that may run and none runs, or the time is over."""
@@ -174,47 +171,20 @@ class _Invocation:
             free,
             seconds_left=self._cut_at.seconds_left(),
             is_idle=not self._flights,
-            ended=self._counts["claimed"] - len(self._flights),
+            ended=self._tally.claimed - len(self._flights),
         )
 
     def _start(self, job: Claimed) -> None:
         flight = Flight(job, self._runner.registry[job.type], self._clock, self._cut_at)
         self._flights[job.lease] = flight
-        self._counts["claimed"] += 1
+        self._tally.claimed += 1
         flight.start(self._settler.land)
 
     def _settled(self, landed: Landed, is_settled: bool | None) -> None:  # noqa: FBT001  a callback's
         """A flight's ending is committed (or dropped, or could not be told): its slot is free."""
-        flight, ending = landed.flight, landed.ending
-        job = flight.claimed
-        del self._flights[job.lease]
+        del self._flights[landed.flight.claimed.lease]
         self._changed.set()
-        if is_settled is None:
-            self._counts["unsettled"] += 1
-            tell(SettleFailed(job_id=job.id, type=job.type, error="the database could not be told; the lease will end"))
-        elif not is_settled or ending is None:
-            self._counts["lost"] += 1
-            tell(LeaseLost(job_id=job.id, type=job.type))
-        else:
-            self._count(flight, ending)
-
-    def _count(self, flight: Flight, ending: Ending) -> None:
-        job, now = flight.claimed, self._clock.monotonic()
-        self._counts[_counted_as(ending)] += 1
-        if ending.state is not State.PENDING:
-            self._completed_at = now
-        fact = JobFailed if ending.state is State.FAILED else JobEnded
-        tell(
-            fact(
-                job_id=job.id,
-                type=job.type,
-                tenant=job.tenant,
-                state=ending.state,
-                reason=ending.reason,
-                attempts=ending.attempts,
-                seconds=round(now - flight.started, 3),
-            )
-        )
+        self._tally.settled(landed, is_settled=is_settled)
 
     async def _wait(self, store: JobStore) -> None:
         """Wait until a slot is free or it is time to look around; then see whether we still own what runs."""
@@ -255,7 +225,7 @@ class _Invocation:
         await asyncio.wait([settling], timeout=self._rest(0.4))
         settling.cancel()
         await asyncio.wait([settling], timeout=self._rest(0.3))
-        self._counts["unsettled"] += len(self._flights)
+        self._tally.unsettled += len(self._flights)
 
     def _rest(self, part: float) -> float:
         """A part of what is left of the reserve, in seconds."""
@@ -263,48 +233,18 @@ class _Invocation:
 
     async def _report(self, store: JobStore) -> Report:
         """What was done and what is left; kept in the database too."""
-        now = self._clock.monotonic()
-        self._noted_at = now
-        seconds = round(now - self._begun, 3)
-        report = Report.model_validate({"stopped": self._stopped or "asked", "seconds": seconds, **self._counts})
-        since_completion = None if self._completed_at is None else now - self._completed_at
+        self._noted_at = self._clock.monotonic()
+        report = self._tally.report(self._stopped or "asked")
         try:
             async with asyncio.timeout(_finite(max(0.05, self._deadline.seconds_left() * 0.7))):
-                await store.note_invocation(
-                    seconds=seconds,
-                    since_completion=since_completion,
-                    report=report.model_dump_json(by_alias=True),
-                )
+                await store.note_invocation(report, since_completion=self._tally.since_completion)
                 backlog, pulse = await store.backlog(self._runner.registry.type_names), await store.pulse()
             report.due, report.oldest_due_seconds = backlog.due, backlog.oldest_due_seconds
             report.unknown_types, report.since_completion_seconds = backlog.unknown_types, pulse.since_completion
         except (psycopg.Error, TimeoutError):
             report.stopped = "database"
-        tell(
-            InvocationEnded(
-                stopped=report.stopped,
-                claimed=report.claimed,
-                succeeded=report.succeeded,
-                failed=report.failed,
-                seconds=report.seconds,
-                due=report.due,
-            )
-        )
+        tell(InvocationEnded.of(report))
         return report
-
-
-def _counted_as(ending: Ending) -> str:
-    match ending.state:
-        case State.SUCCEEDED:
-            return "succeeded"
-        case State.PENDING if ending.ended_as == "handed_back":
-            return "handed_back"
-        case State.PENDING if ending.ended_as is None:
-            return "snoozed"
-        case State.PENDING:
-            return "retried"
-        case _:
-            return "failed"
 
 
 def _finite(seconds: float) -> float | None:

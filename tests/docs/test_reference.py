@@ -22,7 +22,8 @@ SOURCE = ROOT / "src" / "leadjobs"
 PAGES = sorted((ROOT / "docs").rglob("*.md")) + sorted((ROOT / "examples").rglob("*.md"))
 PAGES += [path for path in (ROOT / "AGENTS.md", ROOT / "CHANGELOG.md", ROOT / "README.md") if path.exists()]
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
-_FILE = re.compile(r"`([\w./-]+/[\w.-]+\.(?:py|sql|toml|json|md|txt))(?:::\w+)?`")
+_FILE = re.compile(r"`([\w./-]+\.(?:py|sql|toml|json|md|txt))`")
+_READERS_OWN = {"shop.py", "signup.py", "myjobs.py"}  # files that a reader of a page is told to make
 
 
 def rows(page: str, heading: str) -> Iterator[list[str]]:
@@ -111,7 +112,8 @@ def test_every_model_is_listed_with_its_end() -> None:
 
 def anchors(page: Path) -> set[str]:
     """The anchors that a page's headings make."""
-    headings = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.M | re.S), re.MULTILINE)
+    prose = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", prose, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -130,7 +132,6 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_files_that_pages_name_are_there(page: Path) -> None:
     """Each file that a page names by its path is in the tree: from its root, or from the package."""
-    missing = [
-        name for name in _FILE.findall(page.read_text()) if not (ROOT / name).exists() and not (SOURCE / name).exists()
-    ]
-    assert [] == missing
+    places = (ROOT, SOURCE, SOURCE / "store" / "sql")
+    named = set(_FILE.findall(page.read_text())) - _READERS_OWN
+    assert [] == sorted(name for name in named if not any((place / name).exists() for place in places))

@@ -11,6 +11,7 @@ from leadjobs.core.clock import Clock, SystemClock
 from leadjobs.core.ending import Ending, endings_json
 from leadjobs.core.job import JobId, Lane, Lease, State
 from leadjobs.core.plan import Share, Stream
+from leadjobs.core.report import Report
 from leadjobs.store.connection import OwnConnection, fetch
 from leadjobs.store.statements import statement
 
@@ -155,8 +156,12 @@ class JobStore:
             *(None if row[key] is None else float(row[key]) for key in ("since_completion", "since_invocation"))
         )
 
-    async def note_invocation(self, *, seconds: float, since_completion: float | None, report: str) -> None:
-        """Keep what an invocation did."""
+    async def note_invocation(self, report: Report, *, since_completion: float | None) -> None:
+        """Keep what an invocation did, and how many seconds ago it last ended a job for good."""
         await self._rows_now(
-            "note_invocation", id=uuid.uuid4(), seconds=seconds, since_completion=since_completion, report=report
+            "note_invocation",
+            id=uuid.uuid4(),
+            seconds=report.seconds,
+            since_completion=since_completion,
+            report=report.model_dump_json(by_alias=True),
         )

@@ -6,7 +6,9 @@ A fact becomes one line of the ``leadjobs`` logger; its fields are on the record
 
 import logging
 from dataclasses import dataclass, fields
-from typing import ClassVar
+from typing import ClassVar, Self
+
+from leadjobs.core.report import Report
 
 logger = logging.getLogger("leadjobs")
 
@@ -21,7 +23,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobEnded(Fact):
-    """A run of a job was settled."""
+    """A run of a job was settled.  Why it ended so is in the job's row: an error's text may speak of a person."""
 
     name = "job.ended"
     level = logging.DEBUG
@@ -29,7 +31,8 @@ class JobEnded(Fact):
     type: str
     tenant: str
     state: str
-    reason: str
+    ended_as: str | None
+    error_type: str | None
     attempts: int
     seconds: float
 
@@ -71,7 +74,6 @@ class SettleFailed(Fact):
     level = logging.ERROR
     job_id: int
     type: str
-    error: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,18 @@ class InvocationEnded(Fact):
     failed: int
     seconds: float
     due: int
+
+    @classmethod
+    def of(cls, report: Report) -> Self:
+        """The fact of a report."""
+        return cls(
+            stopped=report.stopped,
+            claimed=report.claimed,
+            succeeded=report.succeeded,
+            failed=report.failed,
+            seconds=report.seconds,
+            due=report.due,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -160,7 +160,7 @@ def test_a_type_that_breaks_while_it_reads_is_a_payload_error_too() -> None:
         def check(self) -> "Broken":
             raise KeyError(SECRET)
 
-    with pytest.raises(PayloadError, match="payload of SEND cannot be read: KeyError$"):
+    with pytest.raises(PayloadError, match=r"payload of SEND cannot be read: KeyError$"):
         JobType(name="SEND", payload=Broken).read({"n": 1})
 
 

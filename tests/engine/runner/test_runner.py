@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from leadjobs import Done, Job, JobType, NewJob, Outcome, Registry, Report, Runner, Skip, Snooze, handler
+from leadjobs import Done, Job, JobType, NewJob, Outcome, Registry, Report, RetryPolicy, Runner, Skip, Snooze, handler
 from leadjobs.errors import StoreError
 
 if TYPE_CHECKING:
     from tests.engine.runner.conftest import Stage
 
 AnyJob = Job[dict[str, Any]]
+TOMORROW = RetryPolicy(base=timedelta(days=1), cap=timedelta(days=1))  # not in the same invocation
 
 
 @handler("GREET", payload=dict)
@@ -116,7 +117,7 @@ async def test_a_payload_that_does_not_fit_fails_at_once_and_names_the_field(sta
 async def test_nonsense_from_a_handler_is_its_error_and_says_what_to_return(stage: "Stage", nonsense: object) -> None:
     """What is no outcome is an error of that job, and its neighbour does not notice."""
 
-    @handler("NONSENSE", payload=dict)
+    @handler("NONSENSE", payload=dict, retry=TOMORROW)
     async def talk_nonsense(job: AnyJob) -> Outcome:
         return cast("Outcome", nonsense)
 
@@ -133,7 +134,7 @@ async def test_nonsense_from_a_handler_is_its_error_and_says_what_to_return(stag
 async def test_a_handler_that_exits_is_in_error_and_the_runner_goes_on(stage: "Stage") -> None:
     """sys.exit() ends that run, not the process, nor the jobs beside it."""
 
-    @handler("EXITS", payload=dict)
+    @handler("EXITS", payload=dict, retry=TOMORROW)
     async def exits(job: AnyJob) -> Outcome:
         sys.exit(3)
 
@@ -159,7 +160,7 @@ async def test_an_error_that_cannot_say_what_it_is_ends_its_run_all_the_same(sta
         def retry_after(self) -> float:
             raise RuntimeError("trap")
 
-    @handler("MUTE", payload=dict, timeout=1)
+    @handler("MUTE", payload=dict, timeout=1, retry=TOMORROW)
     async def mute(job: AnyJob) -> Outcome:
         raise MuteError if job.payload["is_mute"] else TrapError
 
@@ -181,7 +182,7 @@ async def test_an_error_that_cannot_say_what_it_is_ends_its_run_all_the_same(sta
 async def test_an_outcome_that_the_database_refuses_is_an_error_of_its_job_only(stage: "Stage") -> None:
     """A value that no row can keep ends that run as an error; what was to be settled with it is settled."""
 
-    @handler("FAR", payload=dict)
+    @handler("FAR", payload=dict, retry=TOMORROW)
     async def far(job: AnyJob) -> Outcome:
         return Snooze(timedelta.max)
 
@@ -198,7 +199,7 @@ async def test_an_outcome_that_the_database_refuses_is_an_error_of_its_job_only(
 async def test_text_that_postgres_cannot_keep_is_cleaned(stage: "Stage") -> None:
     """NUL characters and half surrogate pairs in an error's text do not keep a run from being settled."""
 
-    @handler("DIRTY", payload=dict)
+    @handler("DIRTY", payload=dict, retry=TOMORROW)
     async def dirty(job: AnyJob) -> Outcome:
         raise ValueError("a\0b \ud83d c")
 
@@ -244,7 +245,7 @@ async def test_a_report_is_camel_case_json_and_kept(stage: "Stage") -> None:
 async def test_facts_are_told_without_payloads(stage: "Stage", caplog: pytest.LogCaptureFixture) -> None:
     """Each end of a run is one line with its id and type; no payload is in any."""
 
-    @handler("FAILS", payload=dict)
+    @handler("FAILS", payload=dict, retry=TOMORROW)
     async def fails(job: AnyJob) -> Outcome:
         raise ValueError("no")
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tests.engine.runner.conftest import Stage
 
 AnyJob = Job[dict[str, Any]]
+TOMORROW = RetryPolicy(base=timedelta(days=1), cap=timedelta(days=1))  # not in the same invocation
 SLACK = 0.3  # seconds that a busy machine may add
 
 
@@ -235,7 +236,7 @@ async def test_a_timeout_that_fits_no_invocation_is_a_settings_error(stage: "Sta
 async def test_a_job_past_its_own_timeout_is_retried(stage: "Stage") -> None:
     """It is cancelled, costs an attempt, and is on record as timed out."""
 
-    @handler("SLOW", payload=dict, timeout=0.1)
+    @handler("SLOW", payload=dict, timeout=0.1, retry=TOMORROW)
     async def slow(job: AnyJob) -> Outcome:
         await asyncio.Event().wait()
         return Done()
@@ -253,7 +254,7 @@ async def test_a_job_past_its_own_timeout_is_retried(stage: "Stage") -> None:
 async def test_a_timeout_of_the_handlers_own_is_an_ordinary_error(stage: "Stage") -> None:
     """A call inside the handler that took too long does not mean that the handler did."""
 
-    @handler("CALLS", payload=dict)
+    @handler("CALLS", payload=dict, retry=TOMORROW)
     async def calls(job: AnyJob) -> Outcome:
         async with asyncio.timeout(0.01):
             await asyncio.Event().wait()

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leadjobs import Done, Job, NewJob, Outcome, handler
+from leadjobs import Done, Job, Lane, NewJob, Outcome, handler
+from leadjobs.core.plan import Share, Stream
+from leadjobs.store.jobs import JobStore
 
 if TYPE_CHECKING:
     from tests.engine.runner.conftest import Stage
@@ -165,6 +167,25 @@ async def test_two_runners_at_once_run_every_job_exactly_once(stage: "Stage") ->
     assert await stage.states() == {"SUCCEEDED": 1000}
     assert sum(report.succeeded for report in reports) == 1000
     assert all(report.succeeded > 0 for report in reports)
+
+
+async def test_a_claim_steps_over_what_another_runner_is_claiming(stage: "Stage") -> None:
+    """While one claim is not committed yet, another takes the next job: it neither waits nor takes the same."""
+
+    @handler("TAKEN", payload=dict)
+    async def take(job: AnyJob) -> Outcome:
+        return Done()
+
+    first, second = await stage.add(NewJob(type="TAKEN"), NewJob(type="TAKEN"))
+    async with stage.connection() as another:
+        stream = Stream(Lane.LIVE, "TAKEN", "")
+        (claimed,) = await JobStore(another).claim([Share(stream, 1)], {}, {"TAKEN": 60.0})
+        async with asyncio.timeout(5):
+            report = await stage.runner(take).run()
+
+    assert (claimed.id, claimed.lease_no) == (first, 1)
+    assert (report.claimed, report.succeeded) == (1, 1)
+    assert [(await stage.job(id_))["state"] for id_ in (first, second)] == ["RUNNING", "SUCCEEDED"]
 
 
 async def test_a_locked_row_delays_no_other_settle(stage: "Stage") -> None:

@@ -129,8 +129,8 @@ def catalog(connection: Connection, tables: set[str]) -> dict[str, list[Any]]:
     """What Alembic does not compare: checks, collations, generated columns, identities and whole index definitions."""
     queries = {
         "checks": "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint",
-        "columns": "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull, attidentity,"
-        " attgenerated, collname, pg_get_expr(adbin, adrelid) FROM pg_attribute"
+        "columns": "SELECT attrelid::regclass::text, attname, format_type(atttypid, atttypmod), attnotnull,"
+        " attidentity, attgenerated, collname, pg_get_expr(adbin, adrelid) FROM pg_attribute"
         " LEFT JOIN pg_collation ON pg_collation.oid = attcollation"
         " LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum",
         "indexes": "SELECT indrelid::regclass::text, pg_get_indexdef(indexrelid) FROM pg_index",

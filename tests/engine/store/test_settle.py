@@ -153,7 +153,7 @@ async def test_a_waiting_job_is_due_when_its_outcome_says(
     ids=["success", "failure", "retry"],
 )
 async def test_a_job_that_was_replaced_while_it_ran_runs_once_more(ended: Outcome, reason: str, shelf: Shelf) -> None:
-    """Whatever became of the run: one follow-up, with the newest payload, due now, a new generation with all attempts."""
+    """Whatever became of the run: one follow-up with the newest payload, due now, a new generation without errors."""
     await shelf.add(1, dedupe_key="k")
     await shelf.db.execute("UPDATE background_job SET attempts = 3")
     claimed = await shelf.claim_one()
@@ -207,7 +207,7 @@ async def test_a_replacement_that_races_the_settle_is_not_lost(shelf: Shelf, oth
     ],
 )
 async def test_a_hand_edit_that_makes_no_sense_is_refused(change: str, shelf: Shelf) -> None:
-    """No job runs without a lease or is leased without running; states, lanes, scopes, payloads are what they can be."""
+    """A job runs if and only if it is leased; states, lanes, scopes and payloads are what they may be."""
     await shelf.add()
     with pytest.raises(psycopg.errors.CheckViolation):
         await shelf.db.execute(f"UPDATE background_job SET {change}")

@@ -26,7 +26,7 @@ from leadjobs.demo.replies import REPLIES, Post, Reply
 from leadjobs.demo.run import PROFILE
 from leadjobs.leads.sessions import Sessions
 from leadjobs.leads.workspaces import Source, set_up_workspace
-from leadjobs.settings import Settings
+from leadjobs.settings import read_settings
 from leadjobs.store.embedded import EmbeddedPostgres
 from leadjobs.store.migrate import migrate
 from leadjobs.testing.serve import serve
@@ -60,7 +60,7 @@ def main() -> None:
         url = stack.enter_context(EmbeddedPostgres(ephemeral=True, settings=DURABLE)).url
         migrate(url, *MIGRATIONS[1:])
         asyncio.run(_set_up(url))
-        settings = Settings(
+        settings = read_settings(
             database_url=url,
             twilio_secret=replies.TWILIO_SECRET,
             emailbison_secret=replies.EMAILBISON_SECRET,

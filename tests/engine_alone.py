@@ -1,5 +1,7 @@
-"""The engine without the lead half: a copy with leads, channels, handlers and all below deleted must import, type-check and
-pass its tests.  Run by ./dev check."""
+"""The engine without the lead half, run by ./dev check.
+
+A copy with leads, channels, handlers and all that stands on them deleted must import, type-check and pass its tests.
+"""
 
 import os
 import shutil

@@ -103,7 +103,12 @@ class App:
     @cached_property
     def cron(self) -> Starlette:
         """The cron door."""
-        return cron_door(lambda: self.runner, lambda: Secrets.parse(secret_text(self.settings.cron_secret)))
+
+        def secrets() -> Secrets:
+            known = (secret_text(self.settings.cron_secret), secret_text(self.settings.cron_secret_previous))
+            return Secrets(tuple(secret for secret in known if secret is not None))
+
+        return cron_door(lambda: self.runner, secrets)
 
     @cached_property
     def webhooks(self) -> Starlette:

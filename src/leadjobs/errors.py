@@ -1,4 +1,4 @@
-"""Every error leadjobs raises, on one screen.
+"""The errors of the engine, and the base of all others, on one screen.
 
 ``code`` is stable and documented in docs/errors.md; ``fault`` says who must act: the *caller*, *us* (the people who run
 leadjobs) or *them* (the provider); ``is_transient`` says whether doing the same again later may work.

@@ -24,7 +24,8 @@ Secret = Annotated[SecretStr | None, BeforeValidator(_trimmed)]
 class Settings(BaseSettings):
     """What leadjobs reads from the environment.
 
-    A secret may be several, separated by commas: the current one and the previous, while senders change over.
+    A webhook secret may be several, separated by commas: the current one and the previous, while senders change over.
+    ``CRON_SECRET`` is taken whole, for a platform sends it whole; the previous one has a setting of its own.
     """
 
     model_config = SettingsConfigDict(extra="ignore", frozen=True, populate_by_name=True)
@@ -33,6 +34,7 @@ class Settings(BaseSettings):
     migrate_url: Text = Field(None, alias="LEADJOBS_MIGRATE_URL")
     public_url: Text = Field(None, alias="LEADJOBS_PUBLIC_URL")
     cron_secret: Secret = Field(None, alias="CRON_SECRET")
+    cron_secret_previous: Secret = Field(None, alias="CRON_SECRET_PREVIOUS")
     twilio_secret: Secret = Field(None, alias="LEADJOBS_TWILIO_SECRET")
     emailbison_secret: Secret = Field(None, alias="LEADJOBS_EMAILBISON_SECRET")
     postmark_secret: Secret = Field(None, alias="LEADJOBS_POSTMARK_SECRET")

@@ -9,7 +9,7 @@ from leadjobs.app import App
 from leadjobs.demo.replies import EMAILBISON_SECRET, POSTMARK_SECRET, SOURCES, TWILIO_SECRET
 from leadjobs.leads.sessions import Sessions
 from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
-from leadjobs.settings import Settings
+from leadjobs.settings import Settings, read_settings
 from leadjobs.testing.openai import OpenAIStandIn
 from leadjobs.testing.serve import serve
 
@@ -49,7 +49,9 @@ async def workspace(sessions: Sessions) -> int:
 
 @pytest.fixture
 def settings(url: str, openai_url: str) -> Settings:
-    return Settings(
+    return read_settings(
+        public_url=None,
+        cron_secret_previous=None,
         database_url=url,
         cron_secret=CRON_SECRET,
         twilio_secret=TWILIO_SECRET,

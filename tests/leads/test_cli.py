@@ -101,7 +101,7 @@ def test_a_database_without_tables_says_to_migrate(cli: Cli, empty_url: str) -> 
 
 
 def test_the_doctor_names_what_must_be_done(cli: Cli, empty_url: str) -> None:
-    """A stray newline, a missing secret, an old model, a missing migration: each with its fix; exit code 1 if it matters."""
+    """A stray newline, a missing secret, an old model, a missing migration: each with its fix; exit 1 if it matters."""
     done = cli("doctor", "--json", code=1, DATABASE_URL=empty_url, CRON_SECRET="secret\n")
     findings: dict[str, dict[str, Any]] = {each["what"]: each for each in json.loads(done.stdout)}
     assert "white space around it" in findings["CRON_SECRET"]["found"]
@@ -109,7 +109,7 @@ def test_the_doctor_names_what_must_be_done(cli: Cli, empty_url: str) -> None:
     assert ("FAIL", True) == (findings["schema"]["grade"], "leadjobs migrate" in findings["schema"]["found"])
     assert "is switched off on 2026-12-11" in findings["scoring model"]["found"]
 
-    done = cli("doctor", OPENAI_API_KEY="sk-x", CRON_SECRET="a,b")
+    done = cli("doctor", OPENAI_API_KEY="sk-x", LEADJOBS_TWILIO_SECRET="a,b")
     assert "Nothing must be done." in done.stdout
     assert "2 values are accepted" in done.stdout
 

@@ -69,10 +69,11 @@ async def test_the_cron_door_fails_closed(settings: Settings, configured: str | 
 
 async def test_the_previous_cron_secret_is_accepted_while_senders_change_over(settings: Settings) -> None:
     """Two secrets, one with a stray newline: both open the door."""
-    app = App(lambda: Settings(**(settings.model_dump() | {"cron_secret": "new\n, old ", "openai_api_key": "sk-test"})))
+    changed = {"cron_secret": "new,er\n", "cron_secret_previous": " old ", "openai_api_key": "sk-test"}
+    app = App(lambda: Settings(**(settings.model_dump() | changed)))
     async with client(app) as http:
         assert [200, 200, 401] == [
-            (await http.get("/api/cron", headers=bearer(secret))).status_code for secret in ("new", "old", "older")
+            (await http.get("/api/cron", headers=bearer(secret))).status_code for secret in ("new,er", "old", "new")
         ]
 
 

@@ -103,7 +103,7 @@ class CrashingTransactions(Transactions):
                     connection.pgconn.finish()
                 return real(*args, **kwargs)
 
-            connection.cursor = cursor  # type: ignore[method-assign,assignment]
+            connection.cursor = cursor  # type: ignore[method-assign]
             yield connection
 
 

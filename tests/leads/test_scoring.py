@@ -217,7 +217,8 @@ async def test_more_than_sixty_messages_are_scored_on_the_newest(
     """The model sees the newest sixty of all channels, and is told that there were more."""
     await receive(app, "first words", number=1)
     await db.execute(
-        "INSERT INTO message (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
+        "INSERT INTO message"
+        " (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
         " SELECT workspace_id, lead_id, 'sms', 'outbound', 'test', 'k' || n, 'filler no ' || n, 'a', 'b',"
         " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n"
     )
@@ -238,7 +239,8 @@ async def test_a_reply_behind_sixty_of_our_messages_is_still_what_is_scored(
     """However much we wrote since, the newest inbound message is before the model."""
     await receive(app, "only reply", number=1)
     await db.execute(
-        "INSERT INTO message (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
+        "INSERT INTO message"
+        " (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
         " SELECT workspace_id, lead_id, 'sms', 'outbound', 'test', 'k' || n, 'ours no ' || n, 'a', 'b',"
         " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n"
     )

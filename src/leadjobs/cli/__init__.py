@@ -1,5 +1,5 @@
 """The command line."""
 
-from leadjobs.cli.main import main
+from leadjobs.cli.entry import main
 
 __all__ = ["main"]

@@ -2,9 +2,12 @@
 
 import importlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from leadjobs.cli.output import say
 from leadjobs.errors import SettingsError
@@ -12,6 +15,9 @@ from leadjobs.runner import Runner
 from leadjobs.settings import read_settings
 
 DEFAULT_APP = "leadjobs.app:app"
+AppOption = Annotated[
+    str, typer.Option("--app", envvar="LEADJOBS_APP", help="MODULE:ATTRIBUTE of your leadjobs.Runner.")
+]
 
 
 @contextmanager
@@ -37,6 +43,8 @@ def load_runner(app: str) -> Runner:
         SettingsError: there is no such module or attribute, or it is no runner.
     """
     module_name, colon, attribute = app.partition(":")
+    if "" not in sys.path:  # as `python -m` does: your own module is in the folder you stand in
+        sys.path.insert(0, "")
     try:
         found: Any = getattr(importlib.import_module(module_name), attribute) if colon else None
     except (ImportError, AttributeError) as error:

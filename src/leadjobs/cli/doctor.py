@@ -10,11 +10,12 @@ from enum import StrEnum
 import psycopg
 import typer
 
-from leadjobs.app import MIGRATIONS, App
-from leadjobs.cli.context import database
+from leadjobs.app import MIGRATIONS
+from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.errors import LeadjobsError
 from leadjobs.leads.models import find_model
+from leadjobs.runner import Runner
 from leadjobs.settings import Settings, read_settings
 from leadjobs.store.connection import OwnConnection, connect
 from leadjobs.store.jobs import JobStore
@@ -50,15 +51,16 @@ class Finding:
     found: str
 
 
-def doctor(as_json: JsonFlag = False) -> None:
+def doctor(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
     """Look at settings, secrets, database, schema, pooler, clock and queue; exit code 1 if something must be done."""
     findings = list(_look_at_secrets(os.environ))
     try:
         settings = read_settings()
         findings += _look_at_model(settings)
         with database() as url:
-            findings += asyncio.run(_look_at_database(url))
-            findings += _look_at_runner()
+            runner = load_runner(app)
+            findings += asyncio.run(_look_at_database(url, runner))
+            findings += _look_at_runner(runner)
     except LeadjobsError as error:
         findings.append(Finding(Grade.FAIL, "settings", str(error)))
     if as_json:
@@ -86,7 +88,7 @@ def _look_at_secrets(environment: Mapping[str, str]) -> Iterator[Finding]:
                 Grade.WARN, name, "set, with white space around it (a newline?): it is trimmed here; store it without"
             )
         else:
-            count = len([part for part in raw.split(",") if part.strip()])
+            count = 1 if name == "CRON_SECRET" else len([part for part in raw.split(",") if part.strip()])
             yield Finding(
                 Grade.OK, name, "set" if count == 1 else f"{count} values are accepted: drop the old one in time"
             )
@@ -108,14 +110,13 @@ def _look_at_model(settings: Settings) -> Iterator[Finding]:
     )
 
 
-def _look_at_runner() -> Iterator[Finding]:
-    runner = App().runner
+def _look_at_runner(runner: Runner) -> Iterator[Finding]:
     yield Finding(
         Grade.OK, "time", f"{runner.budget.total_seconds():g} s an invocation, {runner.concurrency} jobs at once"
     )
 
 
-async def _look_at_database(url: str) -> list[Finding]:
+async def _look_at_database(url: str, runner: Runner) -> list[Finding]:
     try:
         async with connect(url) as connection:
             findings = [Finding(Grade.OK, "database", masked(url))]
@@ -126,7 +127,7 @@ async def _look_at_database(url: str) -> list[Finding]:
                 findings.append(Finding(Grade.FAIL, "schema", f"{', '.join(missing)} missing: run `leadjobs migrate`"))
                 return findings
             findings.append(Finding(Grade.OK, "schema", "up to date"))
-            return findings + await _queue(connection)
+            return findings + await _queue(connection, runner)
     except (psycopg.Error, LeadjobsError) as error:
         return [Finding(Grade.FAIL, "database", f"{masked(url)}: {str(error).strip()}")]
 
@@ -178,9 +179,9 @@ def _pooler(url: str) -> Finding:
     return Finding(Grade.OK, "pooler", "none seen in the URL; transaction mode would be fine")
 
 
-async def _queue(connection: OwnConnection) -> list[Finding]:
+async def _queue(connection: OwnConnection, runner: Runner) -> list[Finding]:
     store = JobStore(connection)
-    backlog, pulse = await store.backlog(App().runner.registry.type_names), await store.pulse()
+    backlog, pulse = await store.backlog(runner.registry.type_names), await store.pulse()
     silent = "never, in the last week" if pulse.since_invocation is None else f"{pulse.since_invocation:.0f} s ago"
     is_late = (backlog.oldest_due_seconds or 0) > MAX_LATENESS
     fix = "; is the cron calling?  try `leadjobs tick`" if is_late else ""

@@ -12,8 +12,10 @@ from rich.table import Table
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 
-console = Console()
-progress = Console(stderr=True)
+WIDE = 160  # columns, where nobody's terminal says how many there are
+
+console = Console(width=None if sys.stdout.isatty() else WIDE)
+progress = Console(stderr=True, width=None if sys.stderr.isatty() else WIDE)
 
 
 def say(words: str) -> None:

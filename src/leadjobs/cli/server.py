@@ -15,6 +15,7 @@ from starlette.applications import Starlette
 from leadjobs.app import MIGRATIONS, App
 from leadjobs.cli.context import database
 from leadjobs.cli.output import progress, say
+from leadjobs.settings import read_settings
 from leadjobs.telemetry.log import log_json_lines
 
 Port = Annotated[int, typer.Option(min=1, max=65535)]
@@ -41,8 +42,12 @@ def dev(port: Port = 8000) -> None:
     with ExitStack() as stack:
         for name, value in DEV_DEFAULTS.items():
             os.environ.setdefault(name, value)
+        is_own = read_settings().database_url is not None
         url = stack.enter_context(database())
-        _prepare(url)
+        if is_own:
+            say("DATABASE_URL is set: using that database as it is; nothing is migrated or added")
+        else:
+            _prepare(url)
         _stand_in_for_openai(stack)
         app = App()
         _explain(port)
@@ -118,8 +123,9 @@ def _explain(port: int) -> None:
          "data": {{"reply": {{"id": 1, "from_email_address": "ada@x.example", "text_body": "Call me on Monday"}}}}}}'
 
   curl -X POST http://127.0.0.1:{port}/api/cron -H 'Authorization: Bearer dev-cron'     # do not wait for the minute
-  leadjobs jobs list                                                             # what became of it
+  leadjobs leads                                                                        # what became of it
 """,
         highlight=False,
         soft_wrap=True,
+        emoji=False,
     )

@@ -20,6 +20,7 @@ from leadjobs.leads.sessions import Sessions
 
 SOURCE = "background-job/lead-scoring-post-process"
 MIN_WAIT = 1.0  # seconds, where the provider asks for less: waiting costs no attempt, so it must not spin
+MAX_WAIT = 6 * 3600.0  # seconds, where it asks for more
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class _LeadScoring:
         except ProviderUnavailableError as busy:
             if busy.retry_after is None:
                 raise
-            return Snooze(timedelta(seconds=max(MIN_WAIT, busy.retry_after)), str(busy))
+            return Snooze(timedelta(seconds=min(MAX_WAIT, max(MIN_WAIT, busy.retry_after))), str(busy))
         return await self._keep(job, case, scored)
 
     async def _ask(self, job: Job[LeadMessage], case: Case) -> Scored:

@@ -16,3 +16,16 @@ class LeadScoreView(BaseModel):
     overall_score: int | None
     score_reasoning: str | None
     scored_at: datetime | None
+
+
+class LeadView(LeadScoreView):
+    """A lead in a list; addresses and numbers are left out."""
+
+    id: int
+    workspace_id: int
+    first_name: str | None
+    last_name: str | None
+    job_title: str | None
+    company: str | None
+    opted_out_at: datetime | None
+    last_inbound_at: datetime | None

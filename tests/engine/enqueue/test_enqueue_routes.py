@@ -177,10 +177,11 @@ async def test_every_driver_gives_the_same_answers(route: Route, url: str, db: D
 
 async def test_a_job_and_the_caller_s_own_rows_share_one_fate(url: str, db: Db) -> None:
     """Where the caller's own write fails, the job that was enqueued before it is gone too."""
+    await db.execute("CREATE TABLE own (name text NOT NULL)")
     with psycopg.connect(url) as connection:
         enqueue_sync(connection, NewJob(type="SEND"))
         with pytest.raises(psycopg.errors.NotNullViolation):
-            connection.execute("INSERT INTO workspace (name) VALUES (NULL)")
+            connection.execute("INSERT INTO own VALUES (NULL)")
         connection.commit()
 
     assert [] == await stored(db)

@@ -9,8 +9,10 @@ from typing import Annotated, Any
 
 import psycopg
 import typer
+from rich.markup import escape
 
-from leadjobs.cli.context import DEFAULT_APP, database, load_runner
+from leadjobs.cli import demo, doctor, jobs, leads, server, workspaces
+from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table, progress, say
 from leadjobs.core.job import Lane, OnConflict
 from leadjobs.core.report import Report
@@ -25,19 +27,25 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-AppOption = Annotated[
-    str, typer.Option("--app", envvar="LEADJOBS_APP", help="MODULE:ATTRIBUTE of your leadjobs.Runner.")
-]
+cli.add_typer(jobs.cli)
+cli.add_typer(workspaces.cli)
+for command in (leads.leads, doctor.doctor, demo.demo, server.serve, server.dev):
+    cli.command()(command)
+
+PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "emoji": False}
 
 
 @cli.command()
-def migrate(as_json: JsonFlag = False) -> None:
+def migrate(
+    engine_only: Annotated[bool, typer.Option("--engine-only", help="Only the job tables; no leads.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """Bring the database's schema to this release.  Run it before you deploy; twice does no harm."""
     from leadjobs.app import MIGRATIONS
     from leadjobs.store.migrate import migrate as bring_up
 
     with database(for_migrations=True) as url:
-        applied = bring_up(url, *MIGRATIONS[1:])
+        applied = bring_up(url, *(() if engine_only else MIGRATIONS[1:]))
     if as_json:
         print_json({"applied": applied})
     else:
@@ -125,17 +133,11 @@ def _print_report(report: Report, *, as_json: bool) -> None:
 
 def main() -> None:
     """Run the command line; an error of ours is one line that says what to do, and exit code 1."""
-    from leadjobs.cli import demo, doctor, jobs, server, workspaces
-
-    for each in (jobs.cli, workspaces.cli):
-        cli.add_typer(each)
-    for name, command in (("doctor", doctor.doctor), ("demo", demo.demo), ("serve", server.serve), ("dev", server.dev)):
-        cli.command(name)(command)
     try:
         cli()
     except LeadjobsError as error:
-        progress.print(f"[red]leadjobs:[/] {error} [dim]({error.code})[/]", highlight=False, soft_wrap=True)
+        progress.print(f"[red]leadjobs:[/] {escape(str(error))} [dim]({error.code})[/]", **PLAIN)
         sys.exit(1)
     except psycopg.Error as error:
-        progress.print(f"[red]leadjobs:[/] the database says: {str(error).strip()}", highlight=False, markup=False)
+        progress.print(f"[red]leadjobs:[/] the database says: {escape(str(error).strip())}", **PLAIN)
         sys.exit(1)

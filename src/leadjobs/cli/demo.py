@@ -1,13 +1,15 @@
 """``leadjobs demo``."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.live import Live
 from rich.table import Table
 
 from leadjobs.cli.output import JsonFlag, console, print_json, progress, say, table
-from leadjobs.demo.run import DemoResult, LeadLine, run_demo
+
+if TYPE_CHECKING:
+    from leadjobs.demo.run import DemoResult, LeadLine
 
 COLUMNS = ("lead", "channel", "answer", "to score", "fit", "intent", "overall", "reasoning")
 
@@ -20,6 +22,8 @@ def demo(
 
     Really asks OpenAI where OPENAI_API_KEY is set.  Exit code 0 only if every lead is scored and nothing doubled.
     """
+    from leadjobs.demo.run import run_demo
+
     hush = (lambda _: None) if quiet else say
     if as_json:
         result = run_demo(hush, lambda _: None)
@@ -33,7 +37,7 @@ def demo(
         raise typer.Exit(1)
 
 
-def _table(lines: list[LeadLine]) -> Table:
+def _table(lines: "list[LeadLine]") -> Table:
     return table(
         COLUMNS,
         [
@@ -52,7 +56,7 @@ def _table(lines: list[LeadLine]) -> Table:
     )
 
 
-def _conclude(result: DemoResult) -> None:
+def _conclude(result: "DemoResult") -> None:
     scored = sum(line.overall_score is not None for line in result.leads)
     by = "a local stand-in (no AI; set OPENAI_API_KEY for the real one)" if result.ai == "stand-in" else "OpenAI"
     console.print(

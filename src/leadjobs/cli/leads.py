@@ -4,12 +4,9 @@ import asyncio
 from typing import Annotated
 
 import typer
-from sqlalchemy import select
 
 from leadjobs.cli.context import database
 from leadjobs.cli.output import JsonFlag, print_json, print_table
-from leadjobs.leads.sessions import Sessions
-from leadjobs.leads.tables import Lead
 from leadjobs.leads.views import LeadView
 
 
@@ -18,17 +15,8 @@ def leads(
     as_json: JsonFlag = False,
 ) -> None:
     """The leads that replied last, with their scores."""
-
-    async def read(url: str) -> list[LeadView]:
-        sessions = Sessions(url, connections=1)
-        async with sessions() as session:
-            newest = select(Lead).order_by(Lead.last_inbound_at.desc().nulls_last(), Lead.id.desc()).limit(most)
-            found = [LeadView.model_validate(lead, from_attributes=True) for lead in await session.scalars(newest)]
-        await sessions.close()
-        return found
-
     with database() as url:
-        lines = asyncio.run(read(url))
+        lines = asyncio.run(_read(url, most))
     if as_json:
         print_json([line.model_dump(by_alias=True, mode="json") for line in lines])
         return
@@ -48,3 +36,17 @@ def leads(
             for line in lines
         ],
     )
+
+
+async def _read(url: str, most: int) -> list[LeadView]:
+    from sqlalchemy import select
+
+    from leadjobs.leads.sessions import Sessions
+    from leadjobs.leads.tables import Lead
+
+    sessions = Sessions(url, connections=1)
+    async with sessions() as session:
+        newest = select(Lead).order_by(Lead.last_inbound_at.desc().nulls_last(), Lead.id.desc()).limit(most)
+        found = [LeadView.model_validate(lead, from_attributes=True) for lead in await session.scalars(newest)]
+    await sessions.close()
+    return found

@@ -6,17 +6,19 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-import uvicorn
-from starlette.applications import Starlette
 
-from leadjobs.app import MIGRATIONS, App
 from leadjobs.cli.context import database
 from leadjobs.cli.output import progress, say
 from leadjobs.settings import read_settings
 from leadjobs.telemetry.log import log_json_lines
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from leadjobs.app import App
 
 Port = Annotated[int, typer.Option(min=1, max=65535)]
 TICK = 60.0  # seconds
@@ -32,6 +34,10 @@ DEV_DEFAULTS = {
 
 def serve(host: str = "127.0.0.1", port: Port = 8000) -> None:
     """Serve all doors (webhooks, cron, health) in one process, for a container; call the cron door yourself."""
+    import uvicorn
+
+    from leadjobs.app import App
+
     log_json_lines()
     with database():
         uvicorn.run(App().doors, host=host, port=port, log_level="warning")
@@ -39,6 +45,10 @@ def serve(host: str = "127.0.0.1", port: Port = 8000) -> None:
 
 def dev(port: Port = 8000) -> None:
     """Keep everything running on localhost: database, doors and a real minute tick, with secrets for development."""
+    import uvicorn
+
+    from leadjobs.app import App
+
     with ExitStack() as stack:
         for name, value in DEV_DEFAULTS.items():
             os.environ.setdefault(name, value)
@@ -60,6 +70,7 @@ def dev(port: Port = 8000) -> None:
 
 def _prepare(url: str) -> None:
     """Migrate, and make a workspace that takes the example below."""
+    from leadjobs.app import MIGRATIONS
     from leadjobs.leads.sessions import Sessions
     from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
     from leadjobs.store.migrate import migrate
@@ -88,8 +99,9 @@ def _stand_in_for_openai(stack: ExitStack) -> None:
     say("OPENAI_API_KEY is not set: a local STAND-IN (no AI) scores the leads")
 
 
-def _ticking(app: App) -> Starlette:
+def _ticking(app: "App") -> "Starlette":
     """All doors, and a tick at every full minute for as long as they are served."""
+    from starlette.applications import Starlette
 
     async def tick() -> None:
         loop = asyncio.get_running_loop()

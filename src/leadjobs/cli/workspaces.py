@@ -6,14 +6,10 @@ from typing import Annotated
 import typer
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
-from sqlalchemy import select
 
 from leadjobs.cli.context import database
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.errors import SettingsError
-from leadjobs.leads.sessions import Sessions
-from leadjobs.leads.tables import Workspace, WorkspaceSettings, WorkspaceSource
-from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
 
 cli = typer.Typer(
     name="workspaces", help="Set up tenants: what they sell, to whom, by which accounts.", no_args_is_help=True
@@ -31,6 +27,9 @@ def set_up(
     ] = None,
 ) -> None:
     """Make a workspace or bring it up to date; what you leave out stays."""
+    from leadjobs.leads.sessions import Sessions
+    from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
+
     profile = Profile(ideal_customer_profile=icp, service_description=service, qualification_questions=question or ())
     try:
         sources = [Source.parse(text) for text in source or ()]
@@ -72,6 +71,11 @@ class _Line(BaseModel):
 
 
 async def _read(url: str) -> list[_Line]:
+    from sqlalchemy import select
+
+    from leadjobs.leads.sessions import Sessions
+    from leadjobs.leads.tables import Workspace, WorkspaceSettings, WorkspaceSource
+
     sessions = Sessions(url, connections=1)
     profile = WorkspaceSettings.ideal_customer_profile, WorkspaceSettings.service_description
     query = select(Workspace.id, Workspace.name, *profile).outerjoin(

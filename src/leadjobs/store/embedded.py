@@ -161,6 +161,9 @@ class EmbeddedPostgres:
         deadline = time.monotonic() + 30  # a forked child may use it still
         while self._ephemeral and is_watched(self._data) and time.monotonic() < deadline:
             time.sleep(0.01)
+        deadline = time.monotonic() + 2  # the watcher's lock file goes a moment before the folder it is in
+        while self._ephemeral and self._data.parent.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def __enter__(self) -> Self:
         return self.start()

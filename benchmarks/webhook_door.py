@@ -23,9 +23,7 @@ import psycopg
 from leadjobs.app import MIGRATIONS, App
 from leadjobs.demo import replies
 from leadjobs.demo.replies import REPLIES, Post, Reply
-from leadjobs.demo.run import PROFILE
-from leadjobs.leads.sessions import Sessions
-from leadjobs.leads.workspaces import Source, set_up_workspace
+from leadjobs.demo.run import set_up
 from leadjobs.settings import read_settings
 from leadjobs.store.embedded import EmbeddedPostgres
 from leadjobs.store.migrate import migrate
@@ -59,7 +57,7 @@ def main() -> None:
     with ExitStack() as stack:
         url = stack.enter_context(EmbeddedPostgres(ephemeral=True, settings=DURABLE)).url
         migrate(url, *MIGRATIONS[1:])
-        asyncio.run(_set_up(url))
+        asyncio.run(set_up(url))
         settings = read_settings(
             database_url=url,
             twilio_secret=replies.TWILIO_SECRET,
@@ -84,14 +82,6 @@ def main() -> None:
         print(f"{kept[0]} messages kept of {sent} sent")
     if kept[0] != sent or any(each.not_200 for each in measured):
         sys.exit("some deliveries were not kept")
-
-
-async def _set_up(url: str) -> None:
-    sessions = Sessions(url, connections=1)
-    async with sessions() as session:
-        await set_up_workspace(session, "Bench", PROFILE, [Source.parse(text) for text in replies.SOURCES])
-        await session.commit()
-    await sessions.close()
 
 
 def _load(base_url: str, rate: int, seconds: int, burst: int, bursts: int) -> list[Measured]:

@@ -89,7 +89,7 @@ def run_demo(say: Say, show: Show) -> DemoResult:
         url = stack.enter_context(EmbeddedPostgres(ephemeral=True)).url
         say("migrating: " + ", ".join(migrate(url, *MIGRATIONS[1:])))
         settings = stack.enter_context(_settings(url))
-        asyncio.run(_set_up(url))
+        asyncio.run(set_up(url))
         base_url = stack.enter_context(serve(App(lambda: settings).doors))
         say(f"serving the doors on {base_url}")
         connection = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row, **CONNECT))
@@ -115,7 +115,8 @@ def _settings(url: str) -> Iterator[Settings]:
         yield read_settings(**own, openai_api_key=KEY, openai_base_url=f"{openai_url}/v1")
 
 
-async def _set_up(url: str) -> None:
+async def set_up(url: str) -> None:
+    """Make the demo's workspace, which owns the accounts that its replies come from."""
     sessions = Sessions(url, connections=1)
     async with sessions() as session:
         await set_up_workspace(session, "Demo", PROFILE, [Source.parse(text) for text in SOURCES])

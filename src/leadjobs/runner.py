@@ -152,8 +152,9 @@ class _Invocation:
         """Claim and start jobs until none is left that may run and none runs, or the time is over."""
         claimer = Claimer(store, self._runner.registry, self._clock, usable=self._usable)
         while self._stopped is None and self._cut_at.seconds_left() > 0:
+            was_idle = not self._flights  # what ends during the claim may have added jobs that it did not see
             claimed = await self._claim(claimer)
-            if claimed is None and not self._flights and not self._is_endless:
+            if claimed is None and was_idle and not self._is_endless:
                 return "deadline" if claimer.knows_more else "drained"
             if claimed is None:
                 await self._wait(store)

@@ -1,8 +1,10 @@
 """The runner: claim -> handle -> settle, and what it makes of whatever a handler says."""
 
+import asyncio
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +12,9 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from leadjobs import Done, Job, JobType, NewJob, Outcome, Registry, Report, RetryPolicy, Runner, Skip, Snooze, handler
+from leadjobs.core.plan import Stream
 from leadjobs.errors import StoreError
+from leadjobs.store.jobs import JobStore
 
 if TYPE_CHECKING:
     from tests.engine.runner.conftest import Stage
@@ -288,3 +292,37 @@ async def test_a_declared_type_without_a_handler_is_enough_to_enqueue(stage: "St
     await stage.runner(greet).run()
 
     assert (await stage.job(id_))["reason"] == "hello Ada"
+
+
+async def test_what_is_added_by_a_job_that_ends_while_the_queue_is_looked_at_is_run_too(
+    stage: "Stage", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at an empty queue may be older than the end of the last job: what that added must not wait for a tick."""
+
+    @handler("FIRST", payload=dict)
+    async def first(job: AnyJob) -> Outcome:
+        await looking.wait()
+        await stage.add(NewJob(type="SECOND"))
+        return Done()
+
+    @handler("SECOND", payload=dict)
+    async def second(job: AnyJob) -> Outcome:
+        return Done()
+
+    looking, looked = asyncio.Event(), JobStore.discover
+
+    async def discover(store: JobStore, types: Sequence[str]) -> list[Stream]:
+        found = await looked(store, types)
+        if not found and not looking.is_set():  # an empty picture, held until the job has been settled
+            looking.set()
+            while any(invocation._flights for invocation in runner._active):  # noqa: ASYNC110  nobody tells
+                await asyncio.sleep(0)
+        return found
+
+    monkeypatch.setattr(JobStore, "discover", discover)
+    await stage.add(NewJob(type="FIRST"))
+    runner = stage.runner(first, second)
+
+    report = await runner.run()
+
+    assert (2, 0) == (report.succeeded, report.due)

@@ -38,6 +38,8 @@ class Runner:
 
     ``budget`` is how long an invocation may take in all, and ``reserve`` the last part of it, kept for handing back and
     settling (a tenth of the budget, at most 5 s, where not given).  ``concurrency`` is how many handlers run at once.
+    ``on_end`` is awaited when the last of the invocations that overlap in this process has ended: the place to close
+    what handlers share.
 
     Raises:
         SettingsError: a job type's timeout fits no invocation; the message names the type and the fix.
@@ -103,7 +105,7 @@ class Runner:
             return await invocation.run()
         finally:
             self._active.discard(invocation)
-            if self._on_end is not None:
+            if self._on_end is not None and not self._active:
                 await self._on_end()
 
 

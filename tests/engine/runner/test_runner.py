@@ -216,19 +216,45 @@ async def test_text_that_postgres_cannot_keep_is_cleaned(stage: "Stage") -> None
 
 
 async def test_on_end_is_called_once_whatever_happened(stage: "Stage") -> None:
-    """It rings for follow-ups, so it must come after good ends and bad ones, once."""
+    """It closes what handlers share, so it must come after good ends and bad ones, once."""
     calls: list[str] = []
 
-    async def ring() -> None:
-        calls.append("rung")
+    async def close() -> None:
+        calls.append("closed")
 
-    await stage.runner(greet, on_end=ring).run()
-    assert calls == ["rung"]
+    await stage.runner(greet, on_end=close).run()
+    assert calls == ["closed"]
 
     away = stage.url.replace("/test_", "/no_such_")
     with pytest.raises(StoreError, match="does not answer"):
-        await Runner(away, Registry(greet), on_end=ring).run()
-    assert calls == ["rung", "rung"]
+        await Runner(away, Registry(greet), on_end=close).run()
+    assert calls == ["closed", "closed"]
+
+
+async def test_on_end_waits_for_the_last_of_overlapping_invocations(stage: "Stage") -> None:
+    """Two cron calls may share a process: the first to end must not close what the other's handlers still use."""
+    closed: list[bool] = []
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    @handler("HOLDS", payload=dict)
+    async def holds(job: AnyJob) -> Outcome:
+        started.set()
+        await go_on.wait()
+        return Done()
+
+    async def close() -> None:
+        closed.append(go_on.is_set())
+
+    await stage.add(NewJob(type="HOLDS"))
+    runner = stage.runner(holds, on_end=close)
+    first = asyncio.create_task(runner.run())
+    await started.wait()
+    await runner.run()
+    assert closed == []
+    go_on.set()
+    await first
+
+    assert closed == [True]
 
 
 async def test_a_report_is_camel_case_json_and_kept(stage: "Stage") -> None:

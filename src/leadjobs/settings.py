@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     budget_seconds: float = Field(240.0, alias="LEADJOBS_BUDGET_SECONDS", gt=0)
     concurrency: int = Field(32, alias="LEADJOBS_CONCURRENCY", ge=1, le=1000)
     handler_connections: int = Field(4, alias="LEADJOBS_HANDLER_CONNECTIONS", ge=1, le=100)
-    webhook_connections: int = Field(8, alias="LEADJOBS_WEBHOOK_CONNECTIONS", ge=1, le=100)
+    webhook_connections: int = Field(4, alias="LEADJOBS_WEBHOOK_CONNECTIONS", ge=1, le=100)
 
     @field_validator("database_url", "migrate_url")
     @classmethod

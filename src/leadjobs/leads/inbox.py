@@ -75,32 +75,30 @@ class _Keeping:
 
     async def keep(self, delivery: Delivery, meaning: Inbound | Ignored) -> str:
         """Keep the event; for a reply, its lead, its message and its job too.  Says what was done."""
-        found = await self._rows("find_workspace", source=meaning.source, tenant_keys=list(meaning.tenant_keys))
-        workspace_id = WorkspaceId(found[0]["workspace_id"]) if found else None
-        if isinstance(meaning, Ignored):
-            what = f"ignored: {meaning.reason}"
-        else:
-            what = "kept" if workspace_id is not None else "ignored: no workspace has this source"
         kept = await self._rows(
             "keep_event",
             source=meaning.source,
+            tenant_keys=list(meaning.tenant_keys),
             delivery_key=meaning.delivery_key,
-            workspace_id=workspace_id,
-            what=what,
+            is_reply=isinstance(meaning, Inbound),
+            what="kept" if isinstance(meaning, Inbound) else f"ignored: {meaning.reason}",
             url=delivery.url.partition("?")[0],
             content_type=delivery.headers.get("content-type"),
             body=delivery.body,
         )
         if not kept:
             return "duplicate"
-        if isinstance(meaning, Inbound) and workspace_id is not None:
-            message = await self._keep_message(workspace_id, meaning)
-            await self._rows("link_event", event_id=kept[0]["id"], message_id=message.message_id)
-            job = POST_PROCESS[meaning.channel].job(
-                message, tenant=str(workspace_id), dedupe_key=post_process_key(message)
-            )
-            await enqueue(self._connection, job)
-        return what
+        (event,) = kept
+        if isinstance(meaning, Inbound) and event["workspace_id"] is not None:
+            await self._keep_reply(event["id"], WorkspaceId(event["workspace_id"]), meaning)
+        return str(event["what"])
+
+    async def _keep_reply(self, event_id: int, workspace_id: WorkspaceId, reply: Inbound) -> None:
+        """The reply as a message of its lead, and the job that sees to it."""
+        message = await self._keep_message(workspace_id, reply)
+        await self._rows("link_event", event_id=event_id, message_id=message.message_id)
+        kind, key = POST_PROCESS[reply.channel], post_process_key(message)
+        await enqueue(self._connection, kind.job(message, tenant=str(workspace_id), dedupe_key=key))
 
     async def _keep_message(self, workspace_id: WorkspaceId, reply: Inbound) -> LeadMessage:
         """The message, with its lead; another delivery may have brought it already."""

@@ -16,8 +16,9 @@ import sys
 import time
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from http import HTTPStatus
+from urllib.parse import urlsplit
 
-import httpx
 import psycopg
 
 from leadjobs.app import MIGRATIONS, App
@@ -89,23 +90,25 @@ def _load(base_url: str, rate: int, seconds: int, burst: int, bursts: int) -> li
 
 
 async def _measure(base_url: str, rate: int, seconds: int, burst: int, bursts: int) -> list[Measured]:
-    """Open loop, then bursts with a second between them; the first 50 deliveries warm up and do not count."""
-    limits = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-    async with httpx.AsyncClient(timeout=30, limits=limits) as http:
-        posts = iter(_distinct_posts(base_url, 50 + rate * seconds + burst * bursts))
-        warm_up = [await _post(http, next(posts), time.perf_counter()) for _ in range(50)]
-        begun = time.perf_counter() + 0.1
-        tasks = []
-        for number in range(rate * seconds):
-            due = begun + number / rate
-            await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            tasks.append(asyncio.create_task(_post(http, next(posts), due)))
-        open_loop = await asyncio.gather(*tasks)
-        in_bursts: list[tuple[float, int]] = []
-        for _ in range(bursts):
-            due = time.perf_counter()
-            in_bursts += await asyncio.gather(*(_post(http, next(posts), due) for _ in range(burst)))
-            await asyncio.sleep(1)
+    """Open loop, then bursts with a second between them; the first 50 deliveries warm up."""
+    host, port = urlsplit(base_url).hostname, urlsplit(base_url).port
+    lines = Lines(str(host), int(port or 80))
+    await lines.open(burst)
+    requests = iter([_bytes(post) for post in _distinct_posts(base_url, 50 + rate * seconds + burst * bursts)])
+    warm_up = [await lines.send(next(requests), time.perf_counter()) for _ in range(50)]
+    begun = time.perf_counter() + 0.1
+    tasks = []
+    for number in range(rate * seconds):
+        due = begun + number / rate
+        await asyncio.sleep(max(0.0, due - time.perf_counter()))
+        tasks.append(asyncio.create_task(lines.send(next(requests), due)))
+    open_loop = await asyncio.gather(*tasks)
+    in_bursts: list[tuple[float, int]] = []
+    for _ in range(bursts):
+        await lines.open(burst)
+        due = time.perf_counter()
+        in_bursts += await asyncio.gather(*(lines.send(next(requests), due) for _ in range(burst)))
+        await asyncio.sleep(1)
     return [
         _measured("warm-up, one by one", warm_up),
         _measured(f"open loop, {rate}/s", open_loop),
@@ -113,16 +116,46 @@ async def _measure(base_url: str, rate: int, seconds: int, burst: int, bursts: i
     ]
 
 
-async def _post(http: httpx.AsyncClient, post: Post, due: float) -> tuple[float, int]:
-    answer = await http.post(post.url, headers=dict(post.headers), content=post.body)
-    return (time.perf_counter() - due) * 1000, answer.status_code
+class Lines:
+    """Open connections that speak as little HTTP as will do: a client library would cost more than the door itself."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._host, self._port = host, port
+        self._free: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+
+    async def open(self, count: int) -> None:
+        """Have so many connections ready; the server closes those that were idle for long."""
+        self._free = [line for line in self._free if not line[0].at_eof()]
+        while len(self._free) < count:
+            self._free.append(await asyncio.open_connection(self._host, self._port))
+
+    async def send(self, request: bytes, due: float) -> tuple[float, int]:
+        """Send one request on a free connection; milliseconds since it was due, and the status."""
+        while self._free and self._free[-1][0].at_eof():
+            self._free.pop()
+        reader, writer = self._free.pop() if self._free else await asyncio.open_connection(self._host, self._port)
+        writer.write(request)
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
+        await reader.readexactly(length)
+        self._free.append((reader, writer))
+        return (time.perf_counter() - due) * 1000, int(head.split(None, 2)[1])
+
+
+def _bytes(post: Post) -> bytes:
+    """The whole request, ready before the clock runs."""
+    url = urlsplit(post.url)
+    target = url.path + (f"?{url.query}" if url.query else "")
+    headers = {"Host": url.netloc, **post.headers, "Content-Length": str(len(post.body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST {target} HTTP/1.1\r\n{head}\r\n".encode() + post.body
 
 
 def _measured(scenario: str, answers: list[tuple[float, int]]) -> Measured:
     times = sorted(milliseconds for milliseconds, _ in answers)
     cuts = statistics.quantiles(times, n=100, method="inclusive")
     p50, p95, p99 = (round(cuts[percent - 1], 1) for percent in (50, 95, 99))
-    refused = sum(status != httpx.codes.OK for _, status in answers)
+    refused = sum(status != HTTPStatus.OK for _, status in answers)
     return Measured(scenario, len(times), p50, p95, p99, round(times[-1], 1), refused)
 
 

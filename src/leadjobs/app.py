@@ -114,7 +114,7 @@ class App:
     def webhooks(self) -> Starlette:
         """The webhooks door."""
 
-        async def receive(delivery: Delivery) -> Answer:
+        async def receive(delivery: Delivery) -> Answer:  # the inbox is made at the first request, not with the door
             return await self.inbox.receive(delivery)
 
         return webhooks_door(receive, public_url=lambda: self.settings.public_url)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from leadjobs.core.clock import Clock, Deadline
@@ -117,6 +118,14 @@ class Flight:
         await fetch_async(connection, statement("settle"), {"endings": endings_json([ending]), "now": now})
         await connection.commit()
         self.committed = ending
+
+
+class Fate(StrEnum):
+    """What became of a flight's ending."""
+
+    SETTLED = "settled"
+    LOST = "lost"  # another owner has the job by now: the result is dropped
+    UNTOLD = "untold"  # the database could not be told: the job is left to its lease
 
 
 @dataclass(frozen=True, slots=True)

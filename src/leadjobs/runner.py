@@ -22,7 +22,7 @@ from leadjobs.core.job import Lane, Lease
 from leadjobs.core.registry import Registry
 from leadjobs.core.report import Report, Stopped
 from leadjobs.errors import SettingsError
-from leadjobs.flight import Flight, Landed
+from leadjobs.flight import Fate, Flight, Landed
 from leadjobs.settler import Settler
 from leadjobs.store.connection import connect
 from leadjobs.store.jobs import Claimed, JobStore
@@ -174,20 +174,20 @@ class _Invocation:
             free,
             seconds_left=self._cut_at.seconds_left(),
             is_idle=not self._flights,
-            ended=self._tally.claimed - len(self._flights),
+            ended=self._tally.counts.claimed - len(self._flights),
         )
 
     def _start(self, job: Claimed) -> None:
         flight = Flight(job, self._runner.registry[job.type], self._clock, self._cut_at)
         self._flights[job.lease] = flight
-        self._tally.claimed += 1
+        self._tally.counts.claimed += 1
         flight.start(self._settler.land)
 
-    def _settled(self, landed: Landed, is_settled: bool | None) -> None:  # noqa: FBT001  a callback's
+    def _settled(self, landed: Landed, fate: Fate) -> None:
         """A flight's ending is committed (or dropped, or could not be told): its slot is free."""
         del self._flights[landed.flight.claimed.lease]
         self._changed.set()
-        self._tally.settled(landed, is_settled=is_settled)
+        self._tally.settled(landed, fate)
 
     async def _wait(self, store: JobStore) -> None:
         """Wait until a slot is free or it is time to look around; then see whether we still own what runs."""
@@ -228,7 +228,7 @@ class _Invocation:
         await asyncio.wait([settling], timeout=self._rest(0.4))
         settling.cancel()
         await asyncio.wait([settling], timeout=self._rest(0.3))
-        self._tally.unsettled += len(self._flights)
+        self._tally.counts.unsettled += len(self._flights)
 
     def _rest(self, part: float) -> float:
         """A part of what is left of the reserve, in seconds."""

@@ -9,16 +9,12 @@ import psycopg
 from leadjobs.core.clock import Clock, Deadline
 from leadjobs.core.job import JobId
 from leadjobs.errors import StoreError
-from leadjobs.flight import Landed
+from leadjobs.flight import Fate, Landed
 from leadjobs.store.connection import connect
 from leadjobs.store.jobs import JobStore
 
 PAUSE = 0.1  # seconds between looks at rows that somebody has locked
 MAX_FAILURES = 5  # in a row, each followed by a pause twice as long
-
-
-# True: settled.  False: the lease was lost, the result is dropped.  None: the database could not be told.
-Settled = Callable[[Landed, bool | None], None]
 
 
 class Settler:
@@ -29,7 +25,7 @@ class Settler:
     the jobs are left to their leases.
     """
 
-    def __init__(self, url: str, clock: Clock, deadline: Deadline, on_settled: Settled) -> None:
+    def __init__(self, url: str, clock: Clock, deadline: Deadline, on_settled: Callable[[Landed, Fate], None]) -> None:
         self._url, self._clock, self._deadline, self._on_settled = url, clock, deadline, on_settled
         self._arrivals: asyncio.Queue[Landed | None] = asyncio.Queue()
         self._waiting: dict[JobId, Landed] = {}
@@ -58,7 +54,7 @@ class Settler:
                     store, self._failures = None, self._failures + 1
                     await connections.aclose()
         for landed in self._waiting.values():
-            self._on_settled(landed, None)
+            self._on_settled(landed, Fate.UNTOLD)
 
     def _may_try_again(self) -> bool:
         return self._failures < MAX_FAILURES and self._deadline.seconds_left() > 0
@@ -77,9 +73,9 @@ class Settler:
             if landed is None:
                 continue
             if landed.ending is None:
-                self._on_settled(landed, False)
+                self._on_settled(landed, Fate.LOST)
             elif landed.flight.committed is not None:
-                self._on_settled(landed, True)
+                self._on_settled(landed, Fate.SETTLED)
             else:
                 self._keep(landed)
         return None not in arrived
@@ -90,7 +86,7 @@ class Settler:
         runs = [landed, *([self._waiting[job_id]] if job_id in self._waiting else [])]
         *older, self._waiting[job_id] = sorted(runs, key=lambda run: run.flight.claimed.lease_no)
         for lost in older:
-            self._on_settled(lost, False)
+            self._on_settled(lost, Fate.LOST)
 
     async def _settle(self, store: JobStore) -> None:
         """Settle what waits; what is left after it is locked by somebody."""
@@ -101,10 +97,10 @@ class Settler:
         except psycopg.DataError:
             settled = await self._settle_singly(store)
         for job_id in settled:
-            self._on_settled(self._waiting.pop(job_id), True)
+            self._on_settled(self._waiting.pop(job_id), Fate.SETTLED)
         if self._waiting:
             for lease in await store.find_lost(x.flight.claimed.lease for x in self._waiting.values()):
-                self._on_settled(self._waiting.pop(lease.job_id), False)
+                self._on_settled(self._waiting.pop(lease.job_id), Fate.LOST)
 
     async def _settle_singly(self, store: JobStore) -> set[JobId]:
         """One ending holds a value that the database refuses: that is its job's error, and none of the others'."""

@@ -12,6 +12,10 @@ from typing import Any
 import psycopg
 import pytest
 
+from leadjobs.demo.stand_in import judge
+from leadjobs.testing.openai import OpenAIStandIn
+from leadjobs.testing.serve import serve
+
 LEADJOBS = Path(sys.executable).parent / "leadjobs"
 JOBS = """
 from leadjobs import Done, GiveUp, Job, Outcome, Registry, Runner, handler
@@ -160,3 +164,17 @@ def test_the_demo_scores_every_lead_and_doubles_nothing() -> None:
         assert {"fitScore", "intentScore", "overallScore", "scoreReasoning", "scoredAt"} <= set(lead)
         assert lead["overallScore"] in range(1, 5)
     assert "STAND-IN" in done.stderr
+
+
+def test_the_demo_asks_openai_where_there_is_a_key() -> None:
+    """With OPENAI_API_KEY the same demo speaks to the address that the SDK would: here, a server with another key."""
+    asked = OpenAIStandIn(answer=judge, api_key="sk-yours")
+    with serve(asked) as url:
+        environment = os.environ | {"OPENAI_API_KEY": "sk-yours\n", "OPENAI_BASE_URL": f"{url}/v1"}
+        done = subprocess.run(
+            [LEADJOBS, "demo", "--json"], capture_output=True, text=True, check=True, env=environment, timeout=120
+        )
+    result = json.loads(done.stdout)
+    assert (True, "openai") == (result["ok"], result["ai"])
+    assert 6 == len(asked.calls)  # the two that opted out cost nothing
+    assert "STAND-IN" not in done.stderr

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,24 +212,29 @@ async def test_an_older_job_never_overwrites_a_newer_score(
     assert [{"overall_score": 4, "is_applied": True}, {"overall_score": 2, "is_applied": False}] == history
 
 
+async def eighty_of_ours(db: Db) -> None:
+    """Eighty outbound messages to the lead, all after what it wrote."""
+    await db.execute(
+        "INSERT INTO message"
+        " (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
+        " SELECT workspace_id, lead_id, 'sms', 'outbound', 'test', 'k' || n, 'ours no ' || n, 'a', 'b',"
+        " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n"
+    )
+
+
 async def test_more_than_sixty_messages_are_scored_on_the_newest(
     app: App, workspace: int, openai: OpenAIStandIn, db: Db
 ) -> None:
     """The model sees the newest sixty of all channels, and is told that there were more."""
     await receive(app, "first words", number=1)
-    await db.execute(
-        "INSERT INTO message"
-        " (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
-        " SELECT workspace_id, lead_id, 'sms', 'outbound', 'test', 'k' || n, 'filler no ' || n, 'a', 'b',"
-        " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n"
-    )
+    await eighty_of_ours(db)
     await receive(app, "the very newest words", number=2)
     await db.execute("UPDATE message SET sent_at = now() WHERE body = 'the very newest words'")
     await app.runner.run()
 
     prompt = openai.calls[-1]["input"]
     assert "the very newest words" in prompt
-    assert "filler no 80" in prompt
+    assert "ours no 80" in prompt
     assert "first words" not in prompt
     assert "earlier messages left out" in prompt
 
@@ -238,12 +244,7 @@ async def test_a_reply_behind_sixty_of_our_messages_is_still_what_is_scored(
 ) -> None:
     """However much we wrote since, the newest inbound message is before the model."""
     await receive(app, "only reply", number=1)
-    await db.execute(
-        "INSERT INTO message"
-        " (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
-        " SELECT workspace_id, lead_id, 'sms', 'outbound', 'test', 'k' || n, 'ours no ' || n, 'a', 'b',"
-        " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n"
-    )
+    await eighty_of_ours(db)
     await app.runner.run()
 
     prompt = openai.calls[-1]["input"]
@@ -317,7 +318,7 @@ async def test_answers_that_stay_unusable_end_the_job_failed(
 
 async def test_back_pressure_costs_no_attempt(app: App, workspace: int, openai: OpenAIStandIn, db: Db) -> None:
     """A 429 that says when to come back, and an account without credit, put the job off by that long."""
-    sample = json.loads((__import__("pathlib").Path(__file__).parents[1] / "samples/openai/errors.json").read_text())
+    sample = json.loads((Path(__file__).parents[1] / "samples/openai/errors.json").read_text())
     for name, least in (("rate_limit", 1), ("quota", 600)):
         known = sample[name]
         openai.then(Refuse(status=known["status"], code=known["body"]["error"]["code"], headers=known["headers"]))

@@ -93,7 +93,11 @@ def run_demo(say: Say, show: Show) -> DemoResult:
         base_url = stack.enter_context(serve(App(lambda: settings).doors))
         say(f"serving the doors on {base_url}")
         connection = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row, **CONNECT))
-        return _Demo(connection, base_url, "stand-in" if settings.openai_base_url else "openai", say, show).run(begun)
+        return _Demo(connection, base_url, "openai" if _has_openai_key() else "stand-in", say, show).run(begun)
+
+
+def _has_openai_key() -> bool:
+    return bool(os.environ.get("OPENAI_API_KEY", "").strip())
 
 
 @contextmanager
@@ -108,7 +112,7 @@ def _settings(url: str) -> Iterator[Settings]:
         "public_url": None,
         "budget_seconds": 60.0,
     }
-    if os.environ.get("OPENAI_API_KEY", "").strip():
+    if _has_openai_key():
         yield read_settings(**own)
         return
     with serve(stand_in()) as openai_url:

@@ -5,6 +5,7 @@ so a crash between any two statements leaves nothing, and the provider's re-send
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 
@@ -49,19 +50,18 @@ class Inbox:
         except MalformedWebhookError as error:
             key = f"sha256:{sha256(delivery.body).hexdigest()}"
             meaning = Ignored(source=adapter.source, tenant_keys=(), delivery_key=key, reason=f"unreadable: {error}")
-        what = await self._keep(delivery, meaning)
-        thanks = adapter.thanks
-        return Answer(200, what) if thanks is None else Answer(200, what, thanks.body, thanks.media_type)
+        return replace(adapter.thanks or Answer(200, ""), what=await self._keep(delivery, meaning))
 
     async def _keep(self, delivery: Delivery, meaning: Inbound | Ignored) -> str:
-        for tries_left in reversed(range(MAX_TRIES)):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 async with self._transactions.begin() as connection:
                     return await _Keeping(connection).keep(delivery, meaning)
             except psycopg.errors.DeadlockDetected:
-                if not tries_left:
+                if tries == MAX_TRIES:
                     raise
-        raise AssertionError("unreachable")
 
 
 class _Keeping:

@@ -1,17 +1,19 @@
 """``leadjobs serve`` and ``leadjobs dev``: all doors in one process."""
 
 import asyncio
-import contextlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import ExitStack, asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Annotated
 
+import psycopg
 import typer
 
 from leadjobs.cli.context import database
 from leadjobs.cli.output import progress, say
+from leadjobs.errors import LeadjobsError
 from leadjobs.settings import read_settings
 from leadjobs.telemetry.log import log_json_lines
 
@@ -71,27 +73,20 @@ def dev(port: Port = 8000) -> None:
 def _prepare(url: str) -> None:
     """Migrate, and make a workspace that takes the example below."""
     from leadjobs.app import MIGRATIONS
-    from leadjobs.leads.sessions import Sessions
-    from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
+    from leadjobs.leads.workspaces import Profile, Source, save_workspace
     from leadjobs.store.migrate import migrate
 
     if applied := migrate(url, *MIGRATIONS[1:]):
         say("migrated: " + ", ".join(applied))
 
-    async def make() -> None:
-        sessions = Sessions(url, connections=1)
-        async with sessions() as session:
-            await set_up_workspace(session, "dev", Profile(), [Source.parse("emailbison=1")])
-            await session.commit()
-        await sessions.close()
-
-    asyncio.run(make())
+    asyncio.run(save_workspace(url, "dev", Profile(), [Source.parse("emailbison=1")]))
 
 
 def _stand_in_for_openai(stack: ExitStack) -> None:
-    if os.environ.get("OPENAI_API_KEY", "").strip():
+    from leadjobs.demo.stand_in import KEY, has_openai_key, stand_in
+
+    if has_openai_key():
         return
-    from leadjobs.demo.stand_in import KEY, stand_in
     from leadjobs.testing.serve import serve as serve_aside
 
     os.environ["OPENAI_BASE_URL"] = f"{stack.enter_context(serve_aside(stand_in()))}/v1"
@@ -106,12 +101,12 @@ def _ticking(app: "App") -> "Starlette":
     async def tick() -> None:
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        for minute in range(1_000_000_000):
+        for minute in count():
             await asyncio.sleep(max(0.0, begun + minute * TICK - loop.time()))
-            with contextlib.suppress(
-                Exception
-            ):  # the runner has told its log what was wrong; the next minute tries again
+            try:
                 await app.runner.run(timedelta(seconds=TICK - 5))
+            except (LeadjobsError, psycopg.Error) as error:
+                say(f"this minute's tick failed, the next tries again: {error}")
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -129,8 +124,8 @@ def _explain(port: int) -> None:
         f"""
 [bold]leadjobs dev[/] on http://127.0.0.1:{port}, a tick each minute; stop with Ctrl-C.  Send a reply:
 
-  curl -X POST 'http://127.0.0.1:{port}/api/webhooks/emailbison?token=dev-emailbison' -H 'Content-Type:
-  application/json' \\
+  curl -X POST 'http://127.0.0.1:{port}/api/webhooks/emailbison?token=dev-emailbison' \\
+    -H 'Content-Type: application/json' \\
     -d '{{"event": {{"type": "LEAD_REPLIED", "instance_url": "https://x.example", "workspace_id": 1}},
          "data": {{"reply": {{"id": 1, "from_email_address": "ada@x.example", "text_body": "Call me on Monday"}}}}}}'
 

@@ -27,8 +27,7 @@ def set_up(
     ] = None,
 ) -> None:
     """Make a workspace or bring it up to date; what you leave out stays."""
-    from leadjobs.leads.sessions import Sessions
-    from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
+    from leadjobs.leads.workspaces import Profile, Source, save_workspace
 
     profile = Profile(ideal_customer_profile=icp, service_description=service, qualification_questions=question or ())
     try:
@@ -36,16 +35,8 @@ def set_up(
     except ValueError as error:
         raise SettingsError(f"--source {error}") from None
 
-    async def save(url: str) -> int:
-        sessions = Sessions(url, connections=1)
-        async with sessions() as session:
-            workspace_id = await set_up_workspace(session, name, profile, sources)
-            await session.commit()
-        await sessions.close()
-        return workspace_id
-
     with database() as url:
-        console.print(f"workspace {asyncio.run(save(url))}: {name}")
+        console.print(f"workspace {asyncio.run(save_workspace(url, name, profile, sources))}: {name}")
 
 
 @cli.command("list")

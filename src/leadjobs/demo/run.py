@@ -1,7 +1,6 @@
 """The demo, step by step: migrate, serve, post replies, call the cron until all is scored; then send it all again."""
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,10 +14,9 @@ from pydantic.alias_generators import to_camel
 
 from leadjobs.app import MIGRATIONS, App
 from leadjobs.demo.replies import EMAILBISON_SECRET, POSTMARK_SECRET, SOURCES, TWILIO_SECRET, Post, posts
-from leadjobs.demo.stand_in import KEY, stand_in
-from leadjobs.leads.sessions import Sessions
+from leadjobs.demo.stand_in import KEY, has_openai_key, stand_in
 from leadjobs.leads.views import LeadScoreView
-from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
+from leadjobs.leads.workspaces import Profile, Source, save_workspace
 from leadjobs.settings import Settings, read_settings
 from leadjobs.store.connection import CONNECT
 from leadjobs.store.embedded import EmbeddedPostgres
@@ -93,11 +91,7 @@ def run_demo(say: Say, show: Show) -> DemoResult:
         base_url = stack.enter_context(serve(App(lambda: settings).doors))
         say(f"serving the doors on {base_url}")
         connection = stack.enter_context(psycopg.connect(url, autocommit=True, row_factory=dict_row, **CONNECT))
-        return _Demo(connection, base_url, "openai" if _has_openai_key() else "stand-in", say, show).run(begun)
-
-
-def _has_openai_key() -> bool:
-    return bool(os.environ.get("OPENAI_API_KEY", "").strip())
+        return _Demo(connection, base_url, "openai" if has_openai_key() else "stand-in", say, show).run(begun)
 
 
 @contextmanager
@@ -112,7 +106,7 @@ def _settings(url: str) -> Iterator[Settings]:
         "public_url": None,
         "budget_seconds": 60.0,
     }
-    if _has_openai_key():
+    if has_openai_key():
         yield read_settings(**own)
         return
     with serve(stand_in()) as openai_url:
@@ -121,11 +115,7 @@ def _settings(url: str) -> Iterator[Settings]:
 
 async def set_up(url: str) -> None:
     """Make the demo's workspace, which owns the accounts that its replies come from."""
-    sessions = Sessions(url, connections=1)
-    async with sessions() as session:
-        await set_up_workspace(session, "Demo", PROFILE, [Source.parse(text) for text in SOURCES])
-        await session.commit()
-    await sessions.close()
+    await save_workspace(url, "Demo", PROFILE, [Source.parse(text) for text in SOURCES])
 
 
 class _Demo:

@@ -3,6 +3,7 @@
 It is for showing the pipeline, not for judging leads.
 """
 
+import os
 import re
 from typing import Any
 
@@ -15,6 +16,11 @@ _HOT = ("contract", "start", "sign", "call me", "book", "tuesday", "monday")
 _WARM = ("how much", "price", "compare", "interesting", "happy to talk", "next step")
 _COLD = ("wrong person", "not interested", "no thanks", "bakery")
 _FIT = ("dental", "practice", "chair", "clinic", "hammas")
+
+
+def has_openai_key() -> bool:
+    """Is there a key for the real OpenAI, so that nothing need stand in for it?"""
+    return bool(os.environ.get("OPENAI_API_KEY", "").strip())
 
 
 def stand_in() -> OpenAIStandIn:

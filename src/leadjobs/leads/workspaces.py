@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leadjobs.errors import LeadjobsError
 from leadjobs.leads.inbound import WorkspaceId
+from leadjobs.leads.sessions import Sessions
 from leadjobs.leads.tables import Workspace, WorkspaceSettings, WorkspaceSource
 
 
@@ -74,6 +75,22 @@ async def set_up_workspace(
     for source in sources:
         await _own(session, workspace_id, source)
     return WorkspaceId(workspace_id)
+
+
+async def save_workspace(url: str, name: str, profile: Profile, sources: Sequence[Source] = ()) -> WorkspaceId:
+    """:func:`set_up_workspace` in a transaction of its own.
+
+    Raises:
+        SourceTakenError: one of the sources belongs to another workspace; nothing was saved.
+    """
+    sessions = Sessions(url, connections=1)
+    try:
+        async with sessions() as session:
+            workspace_id = await set_up_workspace(session, name, profile, sources)
+            await session.commit()
+    finally:
+        await sessions.close()
+    return workspace_id
 
 
 async def _own(session: AsyncSession, workspace_id: int, source: Source) -> None:

@@ -98,19 +98,8 @@ class Transactions:
             await each.close()
 
 
-async def fetch(connection: OwnConnection, statement: Statement, params: Params) -> list[DictRow]:
-    """Run a statement on a connection of our own.
-
-    Raises:
-        SchemaBehindError: a table or column is missing.
-    """
-    with _schema_wanted():
-        cursor = await connection.execute(statement.for_psycopg, params)
-        return await cursor.fetchall() if cursor.description else []
-
-
 async def fetch_async(connection: Any, statement: Statement, params: Params) -> Rows:
-    """Run a statement in the open transaction of a caller's async connection or session.
+    """Run a statement on our own connection, or in the open transaction of a caller's async connection or session.
 
     Raises:
         EnqueueError: the connection is of no known kind, or a sync one.

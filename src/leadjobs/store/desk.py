@@ -9,7 +9,7 @@ import psycopg
 
 from leadjobs.core.job import JobId, State
 from leadjobs.errors import JobNotFoundError, StoreError
-from leadjobs.store.connection import OwnConnection, fetch
+from leadjobs.store.connection import OwnConnection, fetch_async
 from leadjobs.store.statements import statement
 
 
@@ -65,7 +65,7 @@ class Desk:
         self._connection = connection
 
     async def _rows(self, name: str, **params: Any) -> Sequence[Mapping[str, Any]]:
-        return await fetch(self._connection, statement(name), params)
+        return await fetch_async(self._connection, statement(name), params)
 
     async def list_jobs(
         self, *, state: State | None = None, type_name: str | None = None, tenant: str | None = None, most: int = 50

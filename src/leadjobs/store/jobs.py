@@ -12,7 +12,7 @@ from leadjobs.core.ending import Ending, endings_json
 from leadjobs.core.job import JobId, Lane, Lease, State
 from leadjobs.core.plan import Share, Stream
 from leadjobs.core.report import Report
-from leadjobs.store.connection import OwnConnection, fetch
+from leadjobs.store.connection import OwnConnection, fetch_async
 from leadjobs.store.statements import statement
 
 MAX_RESCUED = 500
@@ -96,7 +96,7 @@ class JobStore:
         self._clock = clock or SystemClock()
 
     async def _rows(self, name: str, **params: Any) -> Sequence[Mapping[str, Any]]:
-        return await fetch(self._connection, statement(name), params)
+        return await fetch_async(self._connection, statement(name), params)
 
     async def _rows_now(self, name: str, **params: Any) -> Sequence[Mapping[str, Any]]:
         return await self._rows(name, now=self._clock.database_now(), **params)

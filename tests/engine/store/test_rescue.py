@@ -1,5 +1,6 @@
 """Taking back what dead owners left, and what an operator does by hand."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ Other = psycopg.AsyncConnection[DictRow]
 Shelf = Any  # of conftest.py
 
 HOUR = timedelta(hours=1)
+PATIENCE = 5.0  # seconds for what must not wait at all
 
 
 async def lose(shelf: Shelf, lane: Lane) -> list[Rescued]:
@@ -94,7 +96,22 @@ async def test_a_locked_row_does_not_hold_up_the_rescue(shelf: Shelf, other: Oth
     await other.execute("SELECT 1 FROM background_job WHERE id = %s FOR NO KEY UPDATE", [locked.id])
     shelf.clock.advance(HOUR)
 
-    assert [free.id] == [rescued.id for rescued in await shelf.store.rescue(max_losses=2)]
+    async with asyncio.timeout(PATIENCE):
+        assert [free.id] == [rescued.id for rescued in await shelf.store.rescue(max_losses=2)]
+
+
+async def test_two_rescues_at_once_take_a_job_back_once(shelf: Shelf, other: Other) -> None:
+    """A rescue that has not committed yet already hides its jobs from the next: a loss counts once."""
+    job_id = await shelf.add()
+    await shelf.claim_one()
+    shelf.clock.advance(HOUR)
+    (first,) = await JobStore(other, shelf.clock).rescue(max_losses=2)
+    second = asyncio.create_task(shelf.store.rescue(max_losses=2))
+    await asyncio.wait([second], timeout=PATIENCE)
+    await other.commit()
+
+    assert (job_id, []) == (first.id, await second)
+    assert ["lost"] == [record["ended_as"] for record in await shelf.attempts(job_id)]
 
 
 async def test_a_rescued_job_s_old_owner_settles_nothing(shelf: Shelf) -> None:

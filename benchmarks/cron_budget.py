@@ -19,6 +19,7 @@ import psycopg
 
 from leadjobs.app import MIGRATIONS, App
 from leadjobs.demo import replies
+from leadjobs.demo.posts import post
 from leadjobs.demo.replies import Reply
 from leadjobs.demo.run import set_up
 from leadjobs.demo.stand_in import KEY, stand_in
@@ -47,19 +48,19 @@ def main() -> None:
         settings = read_settings(
             database_url=url,
             cron_secret="bench",
-            twilio_secret=replies.TWILIO_SECRET,
+            **replies.SECRETS,
             openai_api_key=KEY,
             openai_base_url=f"{stack.enter_context(serve(model))}/v1",
             budget_seconds=options.budget,
             concurrency=options.concurrency,
             scoring_job_seconds=0.8 * options.budget,
-            scoring_call_seconds=0.7 * options.budget,
+            ai_call_seconds=0.7 * options.budget,
         )
         base_url = stack.enter_context(serve(App(lambda: settings).doors))
         with httpx.Client(timeout=60) as http:
             for number in range(options.jobs):
                 reply = Reply(f"Ada No{number}", "twilio", f"Call me ({number})")
-                call = replies.post(base_url, number, reply)
+                call = post(base_url, number, reply)
                 http.post(call.url, headers=dict(call.headers), content=call.body).raise_for_status()
             begun = time.monotonic()
             calls = list(_drain(http, base_url))

@@ -23,7 +23,8 @@ import psycopg
 
 from leadjobs.app import MIGRATIONS, App
 from leadjobs.demo import replies
-from leadjobs.demo.replies import REPLIES, Post, Reply
+from leadjobs.demo.posts import Post, post
+from leadjobs.demo.replies import REPLIES, Reply
 from leadjobs.demo.run import set_up
 from leadjobs.settings import read_settings
 from leadjobs.store.embedded import EmbeddedPostgres
@@ -61,9 +62,7 @@ def main() -> None:
         asyncio.run(set_up(url))
         settings = read_settings(
             database_url=url,
-            twilio_secret=replies.TWILIO_SECRET,
-            emailbison_secret=replies.EMAILBISON_SECRET,
-            postmark_secret=replies.POSTMARK_SECRET,
+            **replies.SECRETS,
         )
         base_url = stack.enter_context(serve(App(lambda: settings).webhooks))
         with multiprocessing.get_context("spawn").Pool(1) as pool:
@@ -163,9 +162,7 @@ def _distinct_posts(base_url: str, count: int) -> list[Post]:
     """Deliveries of all three sources in turn, each of another person."""
     kinds = [reply for reply in REPLIES if reply.company or reply.source != "emailbison"]
     return [
-        replies.post(
-            base_url, number, Reply(f"Ada No{number}", kind.source, f"{kind.text} ({number})", "", "Bench Ltd")
-        )
+        post(base_url, number, Reply(f"Ada No{number}", kind.source, f"{kind.text} ({number})", "", "Bench Ltd"))
         for number, kind in ((number, kinds[number % len(kinds)]) for number in range(count))
     ]
 

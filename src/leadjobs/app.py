@@ -11,12 +11,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.routing import Route
 
+from leadjobs.channels.clay import ClayCallback
 from leadjobs.channels.emailbison import EmailBison
+from leadjobs.channels.gohighlevel import GoHighLevel
+from leadjobs.channels.instantly import Instantly
 from leadjobs.channels.postmark import Postmark
+from leadjobs.channels.sendgrid import SendGrid
+from leadjobs.channels.smartlead import SmartLead
+from leadjobs.channels.standard_webhooks import StandardWebhooks
 from leadjobs.channels.twilio import Twilio
+from leadjobs.channels.unipile import Unipile
+from leadjobs.leads.door import leads_door
+from leadjobs.leads.inbound import Adapter, History
 from leadjobs.leads.inbox import Inbox
 from leadjobs.ops.health import HealthCheck, health_door
 from leadjobs.settings import Settings, read_settings, secret_text
@@ -29,6 +39,8 @@ from leadjobs.web.webhooks import webhooks_door
 
 if TYPE_CHECKING:
     from leadjobs.core.registry import Handler
+    from leadjobs.leads.directory import Directories
+    from leadjobs.leads.post_process.visit import Tools
     from leadjobs.runner import Runner
 
 LEADS = Path(__file__).parent / "leads" / "migrations" / "versions"
@@ -55,26 +67,30 @@ class App:
         """
         from leadjobs.core.registry import Registry
         from leadjobs.handlers.email_inbound_post_process import email_inbound_post_process
+        from leadjobs.handlers.instantly_inbound_post_process import instantly_inbound_post_process
+        from leadjobs.handlers.lead_scoring_backfill import lead_scoring_backfill
         from leadjobs.handlers.lead_scoring_post_process import lead_scoring_post_process
+        from leadjobs.handlers.linkedin_inbound_post_process import linkedin_inbound_post_process
+        from leadjobs.handlers.smartlead_inbound_post_process import smartlead_inbound_post_process
         from leadjobs.handlers.sms_inbound_post_process import sms_inbound_post_process
-        from leadjobs.leads.scorer import Scorer
-        from leadjobs.leads.sessions import Sessions
+        from leadjobs.leads.post_process.pipeline import PostProcess
         from leadjobs.runner import Runner
 
-        settings = self.settings
-        sessions = Sessions(settings.need_database_url(), connections=settings.handler_connections)
-        handlers: list[Handler[Any]] = [sms_inbound_post_process(sessions), email_inbound_post_process(sessions)]
-        to_close = [sessions.close]
-        if (key := secret_text(settings.openai_api_key)) is not None:
-            scorer = Scorer(
-                api_key=key,
-                model=settings.scoring_model,
-                base_url=settings.openai_base_url,
-                timeout=settings.scoring_call_seconds,
-            )
+        settings, tools = self.settings, self._tools()
+        post_process, timeout = PostProcess(tools), timedelta(seconds=settings.post_process_job_seconds)
+        handlers: list[Handler[Any]] = [
+            email_inbound_post_process(post_process, timeout=timeout),
+            sms_inbound_post_process(post_process, timeout=timeout),
+            linkedin_inbound_post_process(post_process, timeout=timeout),
+            smartlead_inbound_post_process(post_process, timeout=timeout),
+            instantly_inbound_post_process(post_process, timeout=timeout),
+        ]
+        to_close = [tools.sessions.close]
+        if tools.ai is not None:
             job_timeout = timedelta(seconds=settings.scoring_job_seconds)
-            handlers.append(lead_scoring_post_process(sessions, scorer, timeout=job_timeout))
-            to_close.append(scorer.aclose)
+            handlers.append(lead_scoring_post_process(tools.sessions, tools.ai, timeout=job_timeout))
+            handlers.append(lead_scoring_backfill(tools.sessions, settings.ai_model, timeout=timeout))
+            to_close.append(tools.ai.aclose)
 
         async def close_all() -> None:
             await asyncio.gather(*(close() for close in to_close))
@@ -87,17 +103,67 @@ class App:
             on_end=close_all,
         )
 
+    def _tools(self) -> "Tools":
+        """What the steps of post-processing work with, as far as it is configured."""
+        from leadjobs.leads.ai.asking import AI
+        from leadjobs.leads.post_process.clay import Clay
+        from leadjobs.leads.post_process.visit import Tools
+        from leadjobs.leads.sessions import Sessions
+
+        settings = self.settings
+        key = secret_text(settings.openai_api_key)
+        ai = key and AI(
+            api_key=key,
+            model=settings.ai_model,
+            base_url=settings.openai_base_url,
+            timeout=settings.ai_call_seconds,
+        )
+        sessions = Sessions(settings.need_database_url(), connections=settings.handler_connections)
+        clay_url = secret_text(settings.clay_url)
+        clay = clay_url and Clay(url=clay_url, token=secret_text(settings.clay_token), max_rows=settings.clay_max_rows)
+        return Tools(sessions, ai or None, clay or None, self._histories())
+
+    def _histories(self) -> dict[str, History]:
+        """The providers whose own memory of a conversation can be asked, by source."""
+        from leadjobs.channels.histories.gohighlevel import gohighlevel_history
+        from leadjobs.channels.histories.smartlead import smartlead_history
+        from leadjobs.channels.histories.unipile import unipile_history
+
+        settings, adapters = self.settings, {adapter.source: adapter for adapter in self.adapters}
+        found: dict[str, History] = {}
+        if (key := secret_text(settings.unipile_api_key)) is not None and settings.unipile_api_url is not None:
+            found["unipile"] = unipile_history(adapters["unipile"], api_key=key, url=settings.unipile_api_url)
+        if (key := secret_text(settings.smartlead_api_key)) is not None:
+            found["smartlead"] = smartlead_history(adapters["smartlead"], api_key=key)
+        if (key := secret_text(settings.gohighlevel_api_key)) is not None:
+            found["gohighlevel"] = gohighlevel_history(adapters["gohighlevel"], api_key=key)
+        return found
+
     @cached_property
     def inbox(self) -> Inbox:
         """The inbox of all channels."""
         settings = self.settings
         return Inbox(
             Transactions(settings.need_database_url(), at_once=settings.webhook_connections),
-            [
-                Twilio(Secrets.parse(secret_text(settings.twilio_secret))),
-                EmailBison(Secrets.parse(secret_text(settings.emailbison_secret))),
-                Postmark(Secrets.parse(secret_text(settings.postmark_secret))),
-            ],
+            self.adapters,
+        )
+
+    @cached_property
+    def adapters(self) -> tuple[Adapter, ...]:
+        """The adapters of all sources."""
+        settings = self.settings
+        public_keys = Secrets.parse(settings.gohighlevel_public_key).accepted
+        return (
+            Twilio(_secrets(settings.twilio_secret)),
+            GoHighLevel(_secrets(settings.gohighlevel_secret), public_keys),
+            Unipile(_secrets(settings.unipile_secret)),
+            SmartLead(_secrets(settings.smartlead_secret)),
+            Instantly(_secrets(settings.instantly_secret)),
+            EmailBison(_secrets(settings.emailbison_secret)),
+            Postmark(_secrets(settings.postmark_secret)),
+            SendGrid(_secrets(settings.sendgrid_secret)),
+            StandardWebhooks(_secrets(settings.standard_webhooks_secret)),
+            ClayCallback(_secrets(settings.clay_secret)),
         )
 
     @cached_property
@@ -127,11 +193,34 @@ class App:
         )
 
     @cached_property
+    def leads(self) -> Starlette:
+        """The leads door."""
+        return leads_door(lambda: self.directories)
+
+    @cached_property
+    def directories(self) -> "Directories":
+        """What the leads door reads from."""
+        from leadjobs.leads.directory import Directories
+        from leadjobs.leads.sessions import Sessions
+
+        settings = self.settings
+        return Directories(Sessions(settings.need_database_url(), connections=settings.handler_connections))
+
+    @cached_property
     def doors(self) -> Starlette:
         """All doors in one ASGI app, at the paths they have when each is a function of its own."""
-        doors = {"/api/cron": self.cron, "/api/webhooks": self.webhooks, "/api/health": self.health}
+        doors = {
+            "/api/cron": self.cron,
+            "/api/webhooks": self.webhooks,
+            "/api/health": self.health,
+            "/api/leads": self.leads,
+        }
         routes = [Route(path + rest, door) for path, door in doors.items() for rest in ("", "/{rest:path}")]
         return Starlette(routes=routes)
+
+
+def _secrets(setting: SecretStr | None) -> Secrets:
+    return Secrets.parse(secret_text(setting))
 
 
 app = App()

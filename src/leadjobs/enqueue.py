@@ -7,22 +7,18 @@ The steps are written once, as a generator that asks for statements; :func:`enqu
 differ in how they run what it asks for.
 """
 
-import json
-import re
-from collections.abc import Collection, Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
 from leadjobs.core.job import Enqueued, JobId, NewJob, OnConflict, Verdict
+from leadjobs.core.storable import storable_json
 from leadjobs.errors import EnqueueError
 from leadjobs.store.connection import Params, Rows, fetch_async, fetch_sync
 from leadjobs.store.statements import Statement, statement
 
 # A holder may end and let go of its key between our insert and our look: then we insert again.
 MAX_ROUNDS = 5
-
-_SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 _Steps = Generator[tuple[Statement, Params], Rows, list[Enqueued]]
 
@@ -96,46 +92,66 @@ class _Key:
 
 
 def _enqueue(jobs: list[NewJob]) -> _Steps:
-    """Ask for the statements that add the jobs, and say what became of each."""
+    """Ask for the statements that add the jobs, and say what became of each.
+
+    What can be refused is refused before anything is written: all payloads are made JSON first, and jobs without a key,
+    which cannot fail, are added last.
+    """
+    alone = {place: job for place, job in enumerate(jobs) if job.dedupe_key is None}
+    alone_json = _json(alone.values())
+    groups = [_Group.of(jobs, on_conflict) for on_conflict in OnConflict]
     answers: dict[int, Enqueued] = {}
-    for on_conflict in OnConflict:
-        alike = {place: job for place, job in enumerate(jobs) if job.on_conflict is on_conflict}
-        if alike:
-            answers |= yield from _enqueue_alike(alike, on_conflict)
+    for group in groups:
+        answers |= yield from _enqueue_keyed(group)
+    if alone:
+        rows = yield statement("enqueue"), {"jobs": alone_json}
+        ids = sorted(JobId(row["id"]) for row in rows)
+        answers |= {place: Enqueued(id_, Verdict.INSERTED) for place, id_ in zip(alone, ids, strict=True)}
     return [answers[place] for place in range(len(jobs))]
 
 
-def _enqueue_alike(
-    jobs: dict[int, NewJob], on_conflict: OnConflict
-) -> Generator[tuple[Statement, Params], Rows, dict[int, Enqueued]]:
-    """The same for jobs that treat a held key alike."""
-    insert = statement("enqueue" if on_conflict is OnConflict.IGNORE else "replace")
-    answers: dict[int, Enqueued] = {}
-    keyless = {place: job for place, job in jobs.items() if job.dedupe_key is None}
-    if keyless:
-        rows = yield insert, {"jobs": _json(keyless.values())}
-        ids = sorted(JobId(row["id"]) for row in rows)
-        answers = {place: Enqueued(id_, Verdict.INSERTED) for place, id_ in zip(keyless, ids, strict=True)}
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """The jobs with a key that treat a held one alike; of each key one job stands, in one order for all callers."""
 
-    standing = _one_per_key(jobs, on_conflict)
-    missing = dict(sorted(standing.items(), key=lambda item: (item[0].type, item[0].tenant, item[0].dedupe_key)))
+    on_conflict: OnConflict
+    jobs: dict[int, NewJob]
+    standing: dict[_Key, NewJob]
+    json: str
+
+    @classmethod
+    def of(cls, jobs: list[NewJob], on_conflict: OnConflict) -> "_Group":
+        alike = {
+            place: job
+            for place, job in enumerate(jobs)
+            if job.dedupe_key is not None and job.on_conflict is on_conflict
+        }
+        standing = _one_per_key(alike, on_conflict)
+        ordered = dict(sorted(standing.items(), key=lambda item: (item[0].type, item[0].tenant, item[0].dedupe_key)))
+        return cls(on_conflict, alike, ordered, _json(ordered.values()))
+
+
+def _enqueue_keyed(group: _Group) -> Generator[tuple[Statement, Params], Rows, dict[int, Enqueued]]:
+    """Add one group's jobs, or find those that hold their keys."""
+    insert = statement("enqueue" if group.on_conflict is OnConflict.IGNORE else "replace")
+    missing, text = group.standing, group.json
     found: dict[_Key, Enqueued] = {}
     for _ in range(MAX_ROUNDS):
-        if not missing:
-            break
-        for ask in (insert, statement("find_holders")):
-            rows = yield ask, {"jobs": _json(missing.values())}
+        for ask in (insert, statement("find_holders")) if missing else ():
+            rows = yield ask, {"jobs": text}
             found |= {_key_of(row): Enqueued(JobId(row["id"]), Verdict(row["verdict"])) for row in rows}
             missing = {key: job for key, job in missing.items() if key not in found}
             if not missing:
                 break
+            text = _json(missing.values())
     if missing:
         names = ", ".join(f"{key.type}/{key.dedupe_key}" for key in list(missing)[:3])
         raise EnqueueError(f"cannot see who holds the dedupe key of {names}: enqueue in a READ COMMITTED transaction")
+    answers: dict[int, Enqueued] = {}
     answered: set[_Key] = set()
-    for place, job in jobs.items():
+    for place, job in group.jobs.items():
         if (key := _Key.of(job)) is not None:
-            answers[place] = _again(found[key], on_conflict) if key in answered else found[key]
+            answers[place] = _again(found[key], group.on_conflict) if key in answered else found[key]
             answered.add(key)
     return answers
 
@@ -163,12 +179,9 @@ def _key_of(row: Any) -> _Key:
 def _json(jobs: Collection[NewJob]) -> str:
     """The jobs as the array that the statements unfold: one bind, in every driver's reach."""
     try:
-        text = json.dumps([_record(job) for job in jobs], allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise EnqueueError(f"a payload is not JSON: {error}; declare a JobType and use its .job()") from None
-    if _SUSPECT.search(text) and not all(_is_storable(job.payload) for job in jobs):
-        raise EnqueueError("a payload holds NUL or half a surrogate pair, which PostgreSQL cannot keep: take it out")
-    return text
+        return storable_json([_record(job) for job in jobs])
+    except ValueError as error:
+        raise EnqueueError(f"a payload {error}") from None
 
 
 def _record(job: NewJob) -> dict[str, Any]:
@@ -182,12 +195,3 @@ def _record(job: NewJob) -> dict[str, Any]:
         "run_at": job.run_at.isoformat() if job.run_at else None,
         "delay": job.delay.total_seconds() if job.delay else None,
     }
-
-
-def _is_storable(value: Any) -> bool:
-    """JSON allows NUL and half a surrogate pair in strings; PostgreSQL keeps neither."""
-    if isinstance(value, str):
-        return not _UNSTORABLE.search(value)
-    if isinstance(value, Mapping):
-        return all(_is_storable(each) for pair in value.items() for each in pair)
-    return not isinstance(value, list | tuple) or all(_is_storable(each) for each in value)

@@ -12,7 +12,8 @@ from leadjobs.core.job import Job
 from leadjobs.core.outcome import Outcome
 from leadjobs.core.registry import Handler
 from leadjobs.errors import LeaseLostError, PayloadError, StoreError
-from leadjobs.store.connection import fetch_async
+from leadjobs.steps import Steps, fence
+from leadjobs.store.connection import Transactions, fetch_async
 from leadjobs.store.jobs import Claimed
 from leadjobs.store.statements import statement
 
@@ -24,7 +25,9 @@ class Flight:
     together with its own rows.
     """
 
-    def __init__(self, claimed: Claimed, handler: Handler[Any], clock: Clock, cut_at: Deadline) -> None:
+    def __init__(
+        self, claimed: Claimed, handler: Handler[Any], clock: Clock, cut_at: Deadline, transactions: Transactions
+    ) -> None:
         self.claimed = claimed
         self.started = clock.monotonic()
         self.cut: str | None = None
@@ -32,6 +35,7 @@ class Flight:
         self._task: asyncio.Task[Ending | None] | None = None
         self._handler = handler
         self._clock = clock
+        self._steps = Steps(transactions, claimed.lease, claimed.generation)
         self._run = Run(claimed.lease, claimed.attempts, handler.type.retry)
         timeout = Deadline(clock, handler.type.timeout.total_seconds())
         self._time_left = lambda: max(0.0, min(timeout.seconds_left(), cut_at.seconds_left()))
@@ -99,21 +103,15 @@ class Flight:
             lease=claimed.lease,
             time_left=self._time_left,
             _commit=self._commit,
+            _steps=self._steps,
         )
 
     async def _commit(self, connection: Any, outcome: Outcome) -> None:
-        """Lock the job under its lease, end it, and commit, all in the caller's transaction.
-
-        The lock comes first and lasts to the commit: a check without it would let a takeover in between.
-        """
+        """Lock the job under its lease, end it, and commit, all in the caller's transaction."""
         if self.committed is not None:
             raise StoreError(f"job {self.claimed.id} is committed already: job.commit() is a handler's last act")
-        ending, lease = self._run.said(outcome), self.claimed.lease
-        if not await fetch_async(connection, statement("fence"), {"id": lease.job_id, "lease_no": lease.lease_no}):
-            await connection.rollback()
-            raise LeaseLostError(f"job {lease.job_id} has another owner by now: nothing of this run was written")
-        if not await fetch_async(connection, statement("find_transaction"), {}):
-            raise StoreError("job.commit() needs a transaction, and this connection is in autocommit mode")
+        ending = self._run.said(outcome)
+        await fence(connection, self.claimed.lease, "job.commit()")
         now = self._clock.database_now()
         await fetch_async(connection, statement("settle"), {"endings": endings_json([ending]), "now": now})
         await connection.commit()

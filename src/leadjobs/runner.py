@@ -24,12 +24,13 @@ from leadjobs.core.report import Report, Stopped
 from leadjobs.errors import SettingsError
 from leadjobs.flight import Fate, Flight, Landed
 from leadjobs.settler import Settler
-from leadjobs.store.connection import connect
+from leadjobs.store.connection import Transactions, connect
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.tally import Tally
 from leadjobs.telemetry import InvocationEnded, tell
 
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
+STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
 NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
 
 
@@ -120,6 +121,7 @@ class _Invocation:
         self._deadline = Deadline(self._clock, None if budget is None else budget.total_seconds())
         self._cut_at = self._deadline.sooner(reserve)
         self._settler = Settler(runner.url, self._clock, self._deadline, self._settled)
+        self._transactions = Transactions(runner.url, at_once=STEPS_AT_ONCE)
         self._flights: dict[Lease, Flight] = {}
         self._changed = asyncio.Event()
         self._stopped: Stopped | None = None
@@ -178,7 +180,7 @@ class _Invocation:
         )
 
     def _start(self, job: Claimed) -> None:
-        flight = Flight(job, self._runner.registry[job.type], self._clock, self._cut_at)
+        flight = Flight(job, self._runner.registry[job.type], self._clock, self._cut_at, self._transactions)
         self._flights[job.lease] = flight
         self._tally.counts.claimed += 1
         flight.start(self._settler.land)

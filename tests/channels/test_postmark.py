@@ -196,7 +196,13 @@ def test_mail_systems_are_no_leads(sender: str, expected: str | None) -> None:
 
 @pytest.mark.parametrize(
     "headers",
-    [[], ..., [{"Name": "message-id", "Value": ""}], [{"Name": "Message-ID", "Value": "<" + "x" * 500 + ">"}]],
+    [
+        [],
+        ...,
+        [{"Name": "message-id", "Value": ""}],
+        [{"Name": "Message-ID", "Value": "<" + "x" * 500 + ">"}],
+        [{"Name": "Message-ID", "Value": "😀" * 101}],
+    ],
 )
 def test_without_a_usable_message_id_postmarks_own_names_the_message(headers: object) -> None:
     """The message has a key in any case, and one that an index can hold."""
@@ -216,6 +222,8 @@ def test_the_same_mail_delivered_twice_is_one_message() -> None:
         ("Sun, 22 Nov 2026 10:00:00 +0100", datetime(2026, 11, 22, 9, tzinfo=UTC)),
         ("22 Nov 2026 10:00:00 -0000", datetime(2026, 11, 22, 10, tzinfo=UTC)),
         ("Sun, 22 Nov 2026 10:00:00 GMT", datetime(2026, 11, 22, 10, tzinfo=UTC)),
+        ("2026-11-22T10:00:00Z", datetime(2026, 11, 22, 10, tzinfo=UTC)),
+        (["x"], None),
         ("2026-11-22", None),
         ("Sun, 99 Nov 2026 10:00:00 +0000", None),
         ("Fri, 31 Dec 9999 23:00:00 -1400", None),
@@ -226,7 +234,7 @@ def test_the_same_mail_delivered_twice_is_one_message() -> None:
     ],
 )
 def test_the_date_is_in_utc_or_unknown(date: object, moment: datetime | None) -> None:
-    """Mail programs write what they like; an unreadable date is None."""
+    """Mail programs write what they like, and Postmark hands it on; an unreadable date is None."""
     assert read(changed(Date=date)).sent_at == moment
 
 

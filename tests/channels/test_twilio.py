@@ -15,6 +15,7 @@ import pytest
 from leadjobs.channels.twilio import Twilio
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
 from leadjobs.leads.inbound import Adapter, Channel, Consent, Delivery, Identity, Ignored, Inbound
+from leadjobs.leads.post_process.opt_out import opt_out_in
 from leadjobs.web.signatures import Secrets
 
 SAMPLES = Path(__file__).parents[1] / "samples/webhooks"
@@ -275,6 +276,22 @@ def test_advanced_opt_out_is_told(kind: str, consent: Consent | None) -> None:
     reply = ADAPTER.read(inbound(OptOutType=kind, Body="whatever"))
     assert isinstance(reply, Inbound)
     assert reply.consent == consent
+
+
+def test_help_is_no_opt_out() -> None:
+    """Who asks for help is answered by Twilio, and has not asked to be left alone."""
+    reply = ADAPTER.read(inbound(OptOutType="HELP", Body="HELP"))
+    assert isinstance(reply, Inbound)
+    assert (reply.text, reply.consent, opt_out_in(reply.text, Channel.SMS)) == ("HELP", None, None)
+
+
+def test_a_text_with_a_picture_is_read() -> None:
+    """The picture is not fetched; the words count."""
+    reply = ADAPTER.read(
+        inbound(NumMedia="1", MediaUrl0="https://api.twilio.example/m", MediaContentType0="image/jpeg")
+    )
+    assert isinstance(reply, Inbound)
+    assert reply.text == "Yes call me tomorrow at 3"
 
 
 def test_a_stop_without_text_is_not_lost() -> None:

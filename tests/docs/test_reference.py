@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 import leadjobs
 from leadjobs.core.report import Report
 from leadjobs.errors import LeadjobsError
-from leadjobs.leads.models import MODELS
+from leadjobs.leads.ai.models import MODELS
 from leadjobs.leads.tables import AIInteraction
 from leadjobs.settings import Settings
 
@@ -90,7 +90,7 @@ def test_every_field_of_the_report_is_explained() -> None:
 
 def test_every_column_of_the_ledger_is_explained() -> None:
     """All columns of a kept AI call are on the page about scoring."""
-    named = {name for row in rows("scoring.md", "The ledger: one row for each call") for name in row[0].split(", ")}
+    named = {name for row in rows("ai.md", "The ledger: one row for each call") for name in row[0].split(", ")}
     assert {f"`{column.name}`" for column in AIInteraction.__table__.columns} == named
 
 
@@ -106,7 +106,7 @@ def test_every_model_is_listed_with_its_end() -> None:
         )
         for model in MODELS
     }
-    listed = {(code(row[0]), row[2], row[4], row[5], row[6]) for row in rows("scoring.md", "Models")}
+    listed = {(code(row[0]), row[2], row[4], row[5], row[6]) for row in rows("ai.md", "Models")}
     assert expected == listed
 
 

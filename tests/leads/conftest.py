@@ -1,12 +1,12 @@
 """What the lead half's tests share: a set-up workspace, an app on the test's database, a stand-in for OpenAI."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import Any
 
 import pytest
+from tests.leads.stage import answer
 
 from leadjobs.app import App
-from leadjobs.demo.replies import EMAILBISON_SECRET, POSTMARK_SECRET, SOURCES, TWILIO_SECRET
+from leadjobs.demo.replies import SECRETS, SOURCES
 from leadjobs.leads.sessions import Sessions
 from leadjobs.leads.workspaces import Profile, Source, set_up_workspace
 from leadjobs.settings import Settings, read_settings
@@ -16,13 +16,9 @@ from leadjobs.testing.serve import serve
 CRON_SECRET = "test-cron-secret"
 
 
-def score_3_3_3(_: dict[str, Any]) -> dict[str, Any]:
-    return {"fitScore": 3, "intentScore": 3, "overallScore": 3, "reasoning": "Asks for a call."}
-
-
 @pytest.fixture
 def openai() -> OpenAIStandIn:
-    return OpenAIStandIn(answer=score_3_3_3, api_key="sk-test")
+    return OpenAIStandIn(answer=answer, api_key="sk-test")
 
 
 @pytest.fixture
@@ -54,13 +50,11 @@ def settings(url: str, openai_url: str) -> Settings:
         cron_secret_previous=None,
         database_url=url,
         cron_secret=CRON_SECRET,
-        twilio_secret=TWILIO_SECRET,
-        emailbison_secret=EMAILBISON_SECRET,
-        postmark_secret=POSTMARK_SECRET,
+        **SECRETS,
         openai_api_key="sk-test",
         openai_base_url=openai_url,
         budget_seconds=60.0,
-        scoring_model="gpt-6-luna",
+        ai_model="gpt-6-luna",
     )
 
 

@@ -8,7 +8,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 
 from leadjobs.app import App
-from leadjobs.demo.replies import REPLIES, post
+from leadjobs.demo.posts import post
+from leadjobs.demo.replies import REPLIES
 from leadjobs.settings import Settings
 from leadjobs.testing.openai import Delay, OpenAIStandIn
 
@@ -20,10 +21,16 @@ async def test_sixty_scorings_of_two_seconds_end_in_ten_second_cron_calls(
 ) -> None:
     """All end, no call takes longer than its budget, none runs twice, and the total is far below one after another."""
     short = settings.model_copy(
-        update={"budget_seconds": BUDGET, "concurrency": 20, "scoring_job_seconds": 8.0, "scoring_call_seconds": 7.0}
+        update={
+            "budget_seconds": BUDGET,
+            "concurrency": 20,
+            "scoring_job_seconds": 8.0,
+            "post_process_job_seconds": 8.0,
+            "ai_call_seconds": 7.0,
+        }
     )
     app = App(lambda: short)
-    openai.then(*[Delay(MODEL_SECONDS)] * JOBS)
+    openai.then(*[Delay(MODEL_SECONDS)] * JOBS, of="lead_score")
     base = "https://ops.example.test"
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app.doors), base_url=base, timeout=30) as http:
         for number in range(JOBS):
@@ -42,7 +49,7 @@ async def test_sixty_scorings_of_two_seconds_end_in_ten_second_cron_calls(
     row = await (
         await db.execute(
             "SELECT (SELECT count(*) FROM lead WHERE overall_score = 3) AS scored,"
-            " (SELECT count(*) FROM ai_interaction) AS calls,"
+            " (SELECT count(*) FROM ai_interaction WHERE feature = 'lead_scoring.score') AS calls,"
             " (SELECT count(*) FROM background_job WHERE state <> 'SUCCEEDED' OR attempts > 0) AS unfinished"
             ", (SELECT string_agg(DISTINCT error, chr(10)) FROM job_attempt) AS errors"
         )

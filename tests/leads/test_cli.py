@@ -98,9 +98,9 @@ def test_misuse_is_one_line_that_says_what_to_do(cli: Cli, argv: tuple[str, ...]
 def test_a_database_without_tables_says_to_migrate(cli: Cli, empty_url: str) -> None:
     """The commonest first mistake has its fix in the message; migrating twice does no harm."""
     assert "run `leadjobs migrate`" in cli("jobs", "list", code=1, DATABASE_URL=empty_url).stderr
-    assert ["0001_engine", "1001_leads"] == json.loads(cli("migrate", "--json", DATABASE_URL=empty_url).stdout)[
-        "applied"
-    ]
+    assert ["0001_engine", "0002_steps", "1001_leads", "1002_every_channel"] == json.loads(
+        cli("migrate", "--json", DATABASE_URL=empty_url).stdout
+    )["applied"]
     assert "up to date" in cli("migrate", DATABASE_URL=empty_url).stdout
 
 
@@ -159,7 +159,8 @@ def test_the_demo_scores_every_lead_and_doubles_nothing() -> None:
     )
     result = json.loads(done.stdout)
     assert (True, 0, "stand-in", True) == (result["ok"], result["doubled"], result["ai"], result["refusedForgery"])
-    assert 8 == len(result["leads"])
+    assert {"email", "sms", "linkedin", "smartlead", "instantly"} == {lead["channel"] for lead in result["leads"]}
+    assert 9 == len(result["leads"])
     for lead in result["leads"]:
         assert {"fitScore", "intentScore", "overallScore", "scoreReasoning", "scoredAt"} <= set(lead)
         assert lead["overallScore"] in range(1, 5)
@@ -176,5 +177,6 @@ def test_the_demo_asks_openai_where_there_is_a_key() -> None:
         )
     result = json.loads(done.stdout)
     assert (True, "openai") == (result["ok"], result["ai"])
-    assert 6 == len(asked.calls)  # the two that opted out cost nothing
+    # Scores and sentiments of seven, drafts for six: the two that opted out cost nothing, the wrong person no draft.
+    assert 20 == len(asked.calls)
     assert "STAND-IN" not in done.stderr

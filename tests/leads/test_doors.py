@@ -10,9 +10,11 @@ import httpx
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
+from pydantic import SecretStr
 
 from leadjobs.app import App
-from leadjobs.demo.replies import REPLIES, post
+from leadjobs.demo.posts import post
+from leadjobs.demo.replies import REPLIES
 from leadjobs.settings import Settings
 from leadjobs.testing.openai import OpenAIStandIn
 
@@ -205,3 +207,16 @@ async def test_health_is_up_without_a_database_and_ready_with_a_healthy_one(app:
         await db.execute("DROP TABLE leadjobs_version")
         behind = await http.get("/api/health/ready")
         assert "run `leadjobs migrate`" in behind.text
+
+
+def test_histories_are_asked_only_with_a_key(settings: Settings) -> None:
+    """Each provider's memory needs its own key, and Unipile's its address too."""
+    none = {"unipile_api_key": None, "unipile_api_url": None, "smartlead_api_key": None, "gohighlevel_api_key": None}
+    some = {"unipile_api_key": SecretStr("u"), "smartlead_api_key": SecretStr("s")}
+    all_ = some | {"unipile_api_url": "https://api1.example:13111", "gohighlevel_api_key": SecretStr("g")}
+
+    def asked(update: dict[str, Any]) -> list[str]:
+        app = App(lambda: settings.model_copy(update=none | update))
+        return sorted(app._histories())
+
+    assert ([], ["smartlead"], ["gohighlevel", "smartlead", "unipile"]) == (asked({}), asked(some), asked(all_))

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from leadjobs.leads.models import DEFAULT_MODEL, MODELS, PRICE_VERSION, Model, Usage, cost_usd_micros, find_model
+from leadjobs.leads.ai.models import DEFAULT_MODEL, MODELS, PRICE_VERSION, Model, Usage, cost_usd_micros, find_model
 
 
 def usage(**counts: int) -> Usage:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadjobs.leads.inbound import Channel
-from leadjobs.leads.opt_out import opt_in_in, opt_out_in, plain
+from leadjobs.leads.post_process.opt_out import opt_in_in, opt_out_in, plain
 
 SMS, EMAIL = Channel.SMS, Channel.EMAIL
 

@@ -9,16 +9,16 @@ import jsonschema
 import pytest
 
 from leadjobs.errors import ProviderError
-from leadjobs.leads.prompt import (
+from leadjobs.leads.ai.asking import estimated_tokens
+from leadjobs.leads.ai.errors import InvalidAnswerError
+from leadjobs.leads.scoring.prompt import (
     INSTRUCTIONS,
     MAX_REASONING_CHARS,
     PROMPT_VERSION,
     SCORE_FORMAT,
     SCORE_SCHEMA,
-    InvalidAnswerError,
     Score,
     ScoringInput,
-    estimated_tokens,
     output_budget,
     parse_score,
     user_prompt,
@@ -47,7 +47,7 @@ def test_a_changed_word_needs_a_new_prompt_version() -> None:
     """Instructions and schema are the same bytes for every lead; whoever changes them changes the version, and this."""
     asked = INSTRUCTIONS + json.dumps(SCORE_FORMAT)
 
-    assert PROMPT_VERSION == "lead_scoring.score.v1"
+    assert PROMPT_VERSION == "lead_scoring.score.v2"
     assert (
         hashlib.sha256(asked.encode()).hexdigest() == "f31f632277af722d933a90b971981e6c0cba28049251eb962684095906263fac"
     )
@@ -152,7 +152,7 @@ def test_tokens_are_estimated_with_instructions_and_schema() -> None:
     """Four characters a token, rounded up, the fixed part included."""
     fixed = len(INSTRUCTIONS) + len(json.dumps(SCORE_SCHEMA))
 
-    assert estimated_tokens("x" * 400) == -(-(fixed + 400) // 4)
+    assert estimated_tokens(INSTRUCTIONS, SCORE_SCHEMA, "x" * 400) == -(-(fixed + 400) // 4)
 
 
 # What is answered

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
+from tests.leads.stage import scoring_by, scorings
 
 from leadjobs.app import App
 from leadjobs.core.report import Report
-from leadjobs.demo.replies import REPLIES, Reply, post
+from leadjobs.demo.posts import post
+from leadjobs.demo.replies import REPLIES, Reply
 from leadjobs.enqueue import enqueue
 from leadjobs.leads.inbound import LeadId, MessageId
 from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
@@ -56,14 +58,14 @@ async def test_a_reply_becomes_a_score_with_everything_it_took(
     assert {"fit_score": 3, "intent_score": 3, "overall_score": 3, "score_reasoning": "Asks for a call."} == await one(
         db, SCORES
     )
-    call = await one(db, "SELECT * FROM ai_interaction")
+    call = await one(db, "SELECT * FROM ai_interaction WHERE feature = 'lead_scoring.score'")
     job = await one(db, "SELECT id FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS'")
     assert ("background-job/lead-scoring-post-process", job["id"], 1) == (
         call["source"],
         call["job_id"],
         call["job_attempt"],
     )
-    assert ("succeeded", "lead_scoring.score.v1", "gpt-6-luna") == (
+    assert ("succeeded", "lead_scoring.score.v2", "gpt-6-luna") == (
         call["status"],
         call["prompt_version"],
         call["model"],
@@ -78,7 +80,7 @@ async def test_a_reply_becomes_a_score_with_everything_it_took(
         score["job_id"],
         score["cost_usd_micros"],
     )
-    asked = openai.calls[0]
+    asked = scorings(openai)[0]
     assert "Dental practices" in asked["input"]
     assert "Yes, call me" in asked["input"]
 
@@ -89,14 +91,14 @@ async def test_every_inbound_message_is_scored_again(app: App, workspace: int, o
     await app.runner.run()
     await receive(app, "What does it cost?", number=2)
     await app.runner.run()
-    assert 2 == len(openai.calls)
+    assert 2 == len(scorings(openai))
     row = await one(db, "SELECT payload FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS' LIMIT 1")
     what = LeadMessage(LeadId(row["payload"]["lead_id"]), MessageId(row["payload"]["message_id"]))
     key = f"lead_scoring:{what.lead_id}:{what.message_id}"
     await enqueue(db, LEAD_SCORING_POST_PROCESS.job(what, tenant=str(workspace), dedupe_key=key))
     await app.runner.run()
 
-    assert 2 == len(openai.calls)
+    assert 2 == len(scorings(openai))
     assert {"leads": 1, "scores": 2} == await one(
         db, "SELECT (SELECT count(*) FROM lead) AS leads, (SELECT count(*) FROM lead_score) AS scores"
     )
@@ -118,7 +120,7 @@ async def test_a_genuine_reply_with_suspicious_words_goes_to_the_model(
     await receive(app, words)
     await app.runner.run()
 
-    assert 1 == len(openai.calls)
+    assert 1 == len(scorings(openai))
     assert 3 == (await one(db, SCORES))["overall_score"]
 
 
@@ -132,7 +134,7 @@ async def test_opt_out_after_interest_scores_one_and_asks_no_model(
     await receive(app, "Please remove me from your mailing list.", number=2)
     await app.runner.run()
 
-    assert 1 == len(openai.calls)
+    assert 1 == len(scorings(openai))
     row = await one(db, SCORES)
     assert (1, 1, 1) == (row["fit_score"], row["intent_score"], row["overall_score"])
     assert row["score_reasoning"].startswith("Disqualified: asked to stop")
@@ -147,7 +149,7 @@ async def test_a_disqualifying_tag_scores_one_and_asks_no_model(
     await db.execute("UPDATE lead SET sentiment_tag = %s", (tag,))
     await app.runner.run()
 
-    assert [] == openai.calls
+    assert [] == scorings(openai)
     assert {"overall_score": 1} == await one(db, "SELECT overall_score FROM lead")
 
 
@@ -160,12 +162,12 @@ async def test_who_opts_out_while_the_model_thinks_is_disqualified(
     loop = asyncio.get_running_loop()
     go_on = asyncio.Event()
 
-    def answer(request: dict[str, Any]) -> dict[str, Any]:
+    def score(request: dict[str, Any]) -> dict[str, Any]:
         loop.call_soon_threadsafe(thinking.set)
         asyncio.run_coroutine_threadsafe(go_on.wait(), loop).result(10)
         return {"fitScore": 4, "intentScore": 4, "overallScore": 4, "reasoning": "Hot."}
 
-    openai.answer = answer
+    openai.answer = scoring_by(score)
     running = asyncio.create_task(app.runner.run())
     await asyncio.wait_for(thinking.wait(), 10)
     await db.execute("UPDATE lead SET opted_out_at = now(), opted_out_why = 'said so by telephone'")
@@ -185,15 +187,15 @@ async def test_an_older_job_never_overwrites_a_newer_score(
     loop = asyncio.get_running_loop()
     first_asks, second_is_scored = asyncio.Event(), asyncio.Event()
 
-    def answer(request: dict[str, Any]) -> dict[str, Any]:
+    def score(request: dict[str, Any]) -> dict[str, Any]:
         is_first = "second" not in request["input"]
         if is_first:
             loop.call_soon_threadsafe(first_asks.set)
             asyncio.run_coroutine_threadsafe(second_is_scored.wait(), loop).result(20)
-        score = 2 if is_first else 4
-        return {"fitScore": score, "intentScore": score, "overallScore": score, "reasoning": f"Saw {score // 2}."}
+        points = 2 if is_first else 4
+        return {"fitScore": points, "intentScore": points, "overallScore": points, "reasoning": f"Saw {points // 2}."}
 
-    openai.answer = answer
+    openai.answer = scoring_by(score)
     await receive(app, "The first", number=1)
     slow = asyncio.create_task(app.runner.run())
     await asyncio.wait_for(first_asks.wait(), 10)
@@ -218,7 +220,7 @@ async def eighty_of_ours(db: Db) -> None:
         "INSERT INTO message"
         " (workspace_id, lead_id, channel, direction, source, message_key, body, sender, recipient, sent_at)"
         " SELECT workspace_id, lead_id, 'sms', 'outbound', 'test', 'k' || n, 'ours no ' || n, 'a', 'b',"
-        " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n"
+        " sent_at + n * interval '1 microsecond' FROM message, generate_series(1, 80) AS n WHERE direction = 'inbound'"
     )
 
 
@@ -232,7 +234,7 @@ async def test_more_than_sixty_messages_are_scored_on_the_newest(
     await db.execute("UPDATE message SET sent_at = now() WHERE body = 'the very newest words'")
     await app.runner.run()
 
-    prompt = openai.calls[-1]["input"]
+    prompt = scorings(openai)[-1]["input"]
     assert "the very newest words" in prompt
     assert "ours no 80" in prompt
     assert "first words" not in prompt
@@ -247,7 +249,7 @@ async def test_a_reply_behind_sixty_of_our_messages_is_still_what_is_scored(
     await eighty_of_ours(db)
     await app.runner.run()
 
-    prompt = openai.calls[-1]["input"]
+    prompt = scorings(openai)[-1]["input"]
     assert ("only reply" in prompt, "ours no 80" in prompt) == (True, True)
     assert {"overall_score": 3} == await one(db, "SELECT overall_score FROM lead")
 
@@ -265,7 +267,7 @@ async def test_an_unusable_answer_is_never_a_success_without_a_score(
 ) -> None:
     """Truncated (twice), not JSON, out of range or incomplete: an attempt is used, the call is on record as failed, and
     the next run scores."""
-    openai.then(*([fault, fault] if fault is Fault.TRUNCATED else [fault]))
+    openai.then(*([fault, fault] if fault is Fault.TRUNCATED else [fault]), of="lead_score")
     await receive(app, "Call me")
     report = await app.runner.run()
 
@@ -273,7 +275,7 @@ async def test_an_unusable_answer_is_never_a_success_without_a_score(
     job = await one(db, "SELECT state, attempts FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS'")
     assert {"state": "PENDING", "attempts": 1} == job
     assert {"overall_score": None} == await one(db, "SELECT overall_score FROM lead")
-    failed = await all_of(db, "SELECT status, output_tokens FROM ai_interaction")
+    failed = await all_of(db, "SELECT status, output_tokens FROM ai_interaction WHERE feature = 'lead_scoring.score'")
     assert {"failed"} == {row["status"] for row in failed}
     assert all(row["output_tokens"] is not None for row in failed)
 
@@ -287,7 +289,7 @@ async def test_a_refusal_ends_the_job_failed_with_its_reason(
     app: App, workspace: int, openai: OpenAIStandIn, db: Db, fault: Fault
 ) -> None:
     """Asking again would not help: FAILED at once, visible, and the lead stays unscored."""
-    openai.then(fault)
+    openai.then(fault, of="lead_score")
     await receive(app, "Call me")
     report = await app.runner.run()
 
@@ -302,7 +304,7 @@ async def test_answers_that_stay_unusable_end_the_job_failed(
     app: App, workspace: int, openai: OpenAIStandIn, db: Db
 ) -> None:
     """Out of attempts is FAILED with the reason, never a quiet success."""
-    openai.then(*[Fault.MISSING_KEY] * 20)
+    openai.then(*[Fault.MISSING_KEY] * 20, of="lead_score")
     await receive(app, "Call me")
     for _ in range(6):
         await app.runner.run()
@@ -311,7 +313,7 @@ async def test_answers_that_stay_unusable_end_the_job_failed(
     job = await one(db, "SELECT state, attempts, reason FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS'")
     assert ("FAILED", 5) == (job["state"], job["attempts"])
     assert job["reason"].startswith("out of attempts (5): InvalidAnswerError")
-    assert 5 == len(await all_of(db, "SELECT id FROM ai_interaction"))
+    assert 5 == len(await all_of(db, "SELECT id FROM ai_interaction WHERE feature = 'lead_scoring.score'"))
     attempts = await all_of(db, "SELECT ended_as, error_type FROM job_attempt")
     assert [{"ended_as": "failed", "error_type": "InvalidAnswerError"}] * 5 == attempts
 
@@ -321,7 +323,10 @@ async def test_back_pressure_costs_no_attempt(app: App, workspace: int, openai: 
     sample = json.loads((Path(__file__).parents[1] / "samples/openai/errors.json").read_text())
     for name, least in (("rate_limit", 1), ("quota", 600)):
         known = sample[name]
-        openai.then(Refuse(status=known["status"], code=known["body"]["error"]["code"], headers=known["headers"]))
+        openai.then(
+            Refuse(status=known["status"], code=known["body"]["error"]["code"], headers=known["headers"]),
+            of="lead_score",
+        )
         await receive(app, f"Call me, {name}", number=least)
         await app.runner.run()
         job = await one(
@@ -359,4 +364,4 @@ async def test_a_job_of_another_workspace_scores_nothing(
     await enqueue(db, LEAD_SCORING_POST_PROCESS.job(what, tenant="4711"))
     report = await app.runner.run()
 
-    assert (1, []) == (report.failed, openai.calls)
+    assert (1, []) == (report.failed, scorings(openai))

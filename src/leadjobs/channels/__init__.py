@@ -7,11 +7,23 @@ else the provider sends is left alone.  ``read_json`` and ``read_as`` turn every
 
 import hashlib
 import json
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, StringConstraints, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
-from leadjobs.errors import MalformedWebhookError
+from leadjobs.errors import BadSignatureError, MalformedWebhookError
+from leadjobs.web.delivery import Delivery
+from leadjobs.web.signatures import Secrets, bearer_token, query_token
 
 
 class Payload(BaseModel):
@@ -54,6 +66,21 @@ Address = Annotated[str, StringConstraints(strip_whitespace=True, max_length=320
 """An e-mail address, or what stands in its place: RFC 5321 allows 64 + 1 + 255 characters."""
 
 
+def _none_if_odd(value: object, read: ValidatorFunctionWrapHandler) -> object:
+    try:
+        return read(value)
+    except ValidationError:
+        return None
+
+
+Lenient = WrapValidator(_none_if_odd)
+"""Marks a field that is not worth losing a reply over: None where it is not what it should be."""
+
+AnyId = Annotated[Id | None, Lenient]
+AnyText = Annotated[Text | None, Lenient]
+AnyAddress = Annotated[Address | None, Lenient]
+
+
 def read_json(source: str, body: bytes) -> dict[str, Any]:
     """The JSON object that ``body`` is.
 
@@ -83,6 +110,59 @@ def read_as(source: str, model: type[PayloadT], value: object) -> PayloadT:
         first = error.errors(include_url=False, include_context=False, include_input=True)[0]
         problem = _problem(first["type"], first["msg"], first["input"])
         raise MalformedWebhookError(f"{source}: {_path(first['loc'])} {problem}") from None
+
+
+def needs_token(source: str, secrets: Secrets, delivery: Delivery, *headers: str) -> None:
+    """Return if the delivery carries one of the secrets: as ``?token=``, as a bearer token, or in one of ``headers``.
+
+    Raises:
+        BadSignatureError: it carries none of them, or no secret is set.
+    """
+    if not secrets:
+        raise BadSignatureError(f"{source}: no secret is set")
+    proofs = [query_token(delivery.url), bearer_token(delivery.headers)]
+    proofs += [delivery.headers[name].strip() for name in headers if name in delivery.headers]
+    if not any(secrets.matches(proof) for proof in proofs if proof):
+        places = ", ".join(["the address", "Authorization", *headers])
+        raise BadSignatureError(f"{source}: no token that is ours in any of these: {places}")
+
+
+def or_none(text: str | None) -> str | None:
+    """The text, trimmed; None where nothing is left."""
+    return (text or "").strip() or None
+
+
+def moment(value: object) -> datetime | None:
+    """A provider's time in UTC: ISO 8601 with a zone, an e-mail's date, or seconds or milliseconds since 1970.
+
+    None where it is nothing of that, names no zone, or lies outside the years 2000 to 2100: a time is not worth losing
+    a reply over, and the time of arrival stands in for it.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        found = _moment(value)
+    except (ValueError, TypeError, IndexError, OverflowError, OSError):
+        return None
+    return found if found is not None and _EARLIEST <= found < _LATEST else None
+
+
+_EARLIEST, _LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_MILLISECONDS = 1e11  # as seconds, that would be the year 5138
+
+
+def _moment(value: float | str) -> datetime | None:
+    text = value.strip() if isinstance(value, str) else ""
+    if not isinstance(value, str) or text.replace(".", "", 1).isdecimal():
+        seconds = float(value)
+        return datetime.fromtimestamp(seconds / 1000 if seconds >= _MILLISECONDS else seconds, UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = parsedate_to_datetime(text)
+        # The standard library calls "-0000" naive; RFC 5322 calls it UTC of a place unknown.
+        return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+    return found.astimezone(UTC) if found.tzinfo else None
 
 
 def _path(location: tuple[int | str, ...]) -> str:

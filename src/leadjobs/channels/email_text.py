@@ -3,12 +3,20 @@
 The marks of quoted history are those that the common mail programs put there: ">" lines, "On ... wrote:", dividers such
 as "-----Original Message-----", and Outlook's "From: ... Sent: ... To: ... Subject: ..." block, in the languages that
 write them most.  What we cut matters twice: our own words must be neither scored nor read as a request to stop.
+
+For whole mails, as Postmark and SendGrid hand them on, also what addresses and headers tell: whose they are and whether
+a person wrote them.
 """
 
 import html as entities
 import re
+from collections.abc import Callable
 from html.parser import HTMLParser
 
+Header = Callable[[str], str | None]
+"""The first header of a (lower case) name, None where there is none."""
+
+_LONGEST_KEY = 400  # bytes of a sender's making: longer than any honest Message-ID, and shorter than an index refuses
 _DAEMONS = frozenset({"mailer-daemon", "postmaster", "mail-daemon"})
 
 # (the word an attribution starts with, what it ends with), for example "On Sun, 22 Nov 2026 Sam <sam@x> wrote:".
@@ -83,6 +91,40 @@ def html_to_text(html: str) -> str:
 def from_mail_system(address: str) -> bool:
     """True if the address is one that only machines write from: bounces and delivery reports."""
     return address.strip().lower().partition("@")[0] in _DAEMONS
+
+
+def mailbox_keys(address: str) -> tuple[str, ...]:
+    """The tenant keys of an address of ours: without what follows its plus sign, then its domain; none of what is none.
+
+    >>> mailbox_keys("Reply+act_01@in.acme.example")
+    ('reply@in.acme.example', 'in.acme.example')
+    """
+    mailbox, at, domain = address.strip().lower().rpartition("@")
+    return (f"{mailbox.partition('+')[0]}@{domain}", domain) if mailbox and at and domain else ()
+
+
+def message_id(header: Header) -> str | None:
+    """The mail's own Message-ID; None where it has none, or one too long for a key."""
+    found = (header("message-id") or "").strip()
+    return found if 0 < len(found.encode()) <= _LONGEST_KEY else None
+
+
+def why_no_reply(sender: str, header: Header) -> str | None:
+    """Why no person wrote this mail, in plain words; None where nothing says so."""
+    if "@" not in sender:
+        return "the sender has no address"
+    if from_mail_system(sender):
+        return "sent by a mail system"
+    return "automated reply" if _is_automated(header) else None
+
+
+def _is_automated(header: Header) -> bool:
+    """True if a header says so: RFC 3834's Auto-Submitted, or what programs used before and beside it."""
+    # Parameters and comments may follow the word.
+    submitted = re.split(r"[\s;(]", (header("auto-submitted") or "no").strip().lower(), maxsplit=1)[0]
+    autoreply = (header("x-autoreply") or "no").strip().lower()
+    precedence = (header("precedence") or "").strip().lower().replace("-", "_")
+    return submitted != "no" or autoreply != "no" or precedence == "auto_reply"
 
 
 def _without_attributions(text: str) -> str:

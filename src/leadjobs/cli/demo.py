@@ -11,7 +11,7 @@ from leadjobs.cli.output import JsonFlag, console, print_json, progress, say, ta
 if TYPE_CHECKING:
     from leadjobs.demo.run import DemoResult, LeadLine
 
-COLUMNS = ("lead", "channel", "answer", "to score", "fit", "intent", "overall", "reasoning")
+COLUMNS = ("lead", "channel", "answer", "to score", "sentiment", "fit", "intent", "overall", "reasoning")
 
 
 def demo(
@@ -46,6 +46,7 @@ def _table(lines: "list[LeadLine]") -> Table:
                 f"{line.channel} ({line.source})",
                 f"{line.answer_ms:.0f} ms",
                 None if line.reply_to_score_seconds is None else f"{line.reply_to_score_seconds:.1f} s",
+                line.sentiment and line.sentiment.replace("_", " "),
                 line.fit_score,
                 line.intent_score,
                 line.overall_score,

@@ -14,7 +14,7 @@ from leadjobs.app import MIGRATIONS
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.errors import LeadjobsError
-from leadjobs.leads.models import find_model
+from leadjobs.leads.ai.models import find_model
 from leadjobs.runner import Runner
 from leadjobs.settings import Settings, read_settings
 from leadjobs.store.connection import OwnConnection, connect
@@ -24,10 +24,18 @@ from leadjobs.store.url import masked
 
 SECRETS = {
     "CRON_SECRET": "the cron door is shut: set it, on Vercel too",
-    "LEADJOBS_TWILIO_SECRET": "Twilio's webhooks are refused: set it to the account's auth token",
-    "LEADJOBS_EMAILBISON_SECRET": "EmailBison's webhooks are refused: set it, and put it into the URL as ?token=",
-    "LEADJOBS_POSTMARK_SECRET": "Postmark's webhooks are refused: set it, and put it into the URL as the password",
-    "OPENAI_API_KEY": "scoring jobs wait: set it",
+    "OPENAI_API_KEY": "sentiment, drafts and scoring wait: set it",
+}
+SOURCE_SECRETS = {
+    "twilio": "LEADJOBS_TWILIO_SECRET",
+    "gohighlevel": "LEADJOBS_GOHIGHLEVEL_SECRET",
+    "unipile": "LEADJOBS_UNIPILE_SECRET",
+    "smartlead": "LEADJOBS_SMARTLEAD_SECRET",
+    "instantly": "LEADJOBS_INSTANTLY_SECRET",
+    "emailbison": "LEADJOBS_EMAILBISON_SECRET",
+    "postmark": "LEADJOBS_POSTMARK_SECRET",
+    "sendgrid": "LEADJOBS_SENDGRID_SECRET",
+    "standard-webhooks": "LEADJOBS_STANDARD_WEBHOOKS_SECRET",
 }
 OLDEST_POSTGRES = 150000
 MAX_SKEW = 5.0  # seconds
@@ -79,7 +87,11 @@ def _is_well(findings: list[Finding]) -> bool:
 
 
 def _look_at_secrets(environment: Mapping[str, str]) -> Iterator[Finding]:
-    for name, fix in SECRETS.items():
+    fixes = SECRETS | {
+        name: f"webhooks of {source} are refused, see docs/sources/{source}.md"
+        for source, name in SOURCE_SECRETS.items()
+    }
+    for name, fix in fixes.items():
         raw = environment.get(name)
         if raw is None or not raw.strip():
             yield Finding(Grade.WARN, name, f"not set; {fix}")
@@ -95,7 +107,7 @@ def _look_at_secrets(environment: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _look_at_model(settings: Settings) -> Iterator[Finding]:
-    model = find_model(settings.scoring_model)
+    model = find_model(settings.ai_model)
     if model.ends_on is None:
         known = model.input_usd is not None
         text = model.name if known else f"{model.name}: no prices are known, its cost is not counted"
@@ -106,7 +118,7 @@ def _look_at_model(settings: Settings) -> Iterator[Finding]:
     yield Finding(
         Grade.WARN,
         "scoring model",
-        f"{when}; scoring moves to {model.successor} by itself, or set LEADJOBS_SCORING_MODEL",
+        f"{when}; scoring moves to {model.successor} by itself, or set LEADJOBS_AI_MODEL",
     )
 
 

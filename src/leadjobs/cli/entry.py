@@ -11,7 +11,7 @@ import psycopg
 import typer
 from rich.markup import escape
 
-from leadjobs.cli import demo, doctor, jobs, leads, server, workspaces
+from leadjobs.cli import ai, backfill, demo, doctor, jobs, leads, server, tokens, webhook, workspaces
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table, progress, say
 from leadjobs.core.job import Lane, OnConflict
@@ -27,9 +27,9 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-cli.add_typer(jobs.cli)
-cli.add_typer(workspaces.cli)
-for command in (leads.leads, doctor.doctor, demo.demo, server.serve, server.dev):
+for group in (jobs.cli, workspaces.cli, webhook.cli, leads.cli, backfill.cli, tokens.cli):
+    cli.add_typer(group)
+for command in (ai.ai, doctor.doctor, demo.demo, server.serve, server.dev):
     cli.command()(command)
 
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "emoji": False}
@@ -80,6 +80,14 @@ def work(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
 
         say("working; stop with Ctrl-C")
         _print_report(asyncio.run(until_stopped()), as_json=as_json)
+
+
+@cli.command()
+def openapi() -> None:
+    """Print the OpenAPI description of all doors."""
+    from leadjobs.openapi import openapi as document
+
+    print_json(document())
 
 
 @cli.command()

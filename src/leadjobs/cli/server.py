@@ -28,8 +28,13 @@ TICK = 60.0  # seconds
 DEV_DEFAULTS = {
     "CRON_SECRET": "dev-cron",
     "LEADJOBS_TWILIO_SECRET": "dev-twilio",
+    "LEADJOBS_GOHIGHLEVEL_SECRET": "dev-gohighlevel",
+    "LEADJOBS_UNIPILE_SECRET": "dev-unipile",
+    "LEADJOBS_SMARTLEAD_SECRET": "dev-smartlead",
+    "LEADJOBS_INSTANTLY_SECRET": "dev-instantly",
     "LEADJOBS_EMAILBISON_SECRET": "dev-emailbison",
     "LEADJOBS_POSTMARK_SECRET": "dev-postmark",
+    "LEADJOBS_SENDGRID_SECRET": "dev-sendgrid",
     "LEADJOBS_BUDGET_SECONDS": "55",
 }
 
@@ -130,7 +135,7 @@ def _explain(port: int) -> None:
          "data": {{"reply": {{"id": 1, "from_email_address": "ada@x.example", "text_body": "Call me on Monday"}}}}}}'
 
   curl -X POST http://127.0.0.1:{port}/api/cron -H 'Authorization: Bearer dev-cron'     # do not wait for the minute
-  leadjobs leads                                                                        # what became of it
+  leadjobs leads list                                                                        # what became of it
 """,
         highlight=False,
         soft_wrap=True,

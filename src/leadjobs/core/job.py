@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, NewType, TypeVar
+from typing import Any, Generic, NewType, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -18,6 +18,7 @@ from leadjobs.errors import EnqueueError, PayloadError
 
 JobId = NewType("JobId", int)
 P = TypeVar("P")
+T = TypeVar("T")
 
 TYPE_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,99}\Z")
 MAX_KEY = 500  # bytes: type, tenant and key fit one index entry
@@ -250,6 +251,19 @@ class Lease:
     lease_no: int
 
 
+class StepsOfRun(Protocol):
+    """What keeps the steps of one run; the engine's is `leadjobs.steps.Steps`."""
+
+    async def run(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """The step's kept result, or the work's, kept."""
+
+    async def keep(self, connection: Any, name: str, result: Any) -> None:
+        """Keep a step with its rows."""
+
+    async def finished(self) -> Mapping[str, Any]:
+        """The results of finished steps."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Generic[P]):
     """A job while its handler runs.
@@ -269,6 +283,39 @@ class Job(Generic[P]):
     lease: Lease
     time_left: Callable[[], float]
     _commit: Callable[[Any, Outcome], Awaitable[None]] = field(repr=False)
+    _steps: StepsOfRun = field(repr=False)
+
+    async def step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Do a part of the work once: its result (any JSON) is kept, and a later run of the job gets it from there.
+
+        A crash, a hand-back or a retry goes on after the last finished step; a new payload and a retry by hand
+        (another ``generation``) begin anew.  A crash between the work and its keeping does the work again.
+
+        Raises:
+            LeaseLostError: somebody else owns the job by now; nothing was kept.
+            StoreError: the result is no JSON.
+
+        Example:
+            >>> async def run(job):
+            ...     text = await job.step("transcribe", lambda: transcribe(job.payload))   # never paid for twice
+            ...     return Done(await job.step("summarize", lambda: summarize(text)))
+        """
+        return cast("T", await self._steps.run(name, work))
+
+    async def keep(self, connection: Any, name: str, result: Any = None) -> None:
+        """Finish a step whose work is the rows in ``connection``'s open transaction: both commit, or neither.
+
+        ``connection`` is what :meth:`commit` takes.  Look into :meth:`finished` first, and do the work only where the
+        step is not there.
+
+        Raises:
+            LeaseLostError: somebody else owns the job by now; the transaction was rolled back.
+        """
+        await self._steps.keep(connection, name, result)
+
+    async def finished(self) -> Mapping[str, Any]:
+        """The results of the steps that this run or an earlier one has finished, by name."""
+        return await self._steps.finished()
 
     async def commit(self, connection: Any, outcome: Outcome = DONE) -> Outcome:
         """Commit the handler's own rows and the end of the job in one transaction, or neither.

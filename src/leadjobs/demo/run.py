@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from leadjobs.app import MIGRATIONS, App
-from leadjobs.demo.replies import EMAILBISON_SECRET, POSTMARK_SECRET, SOURCES, TWILIO_SECRET, Post, posts
+from leadjobs.demo.posts import Post, posts
+from leadjobs.demo.replies import SECRETS, SOURCES
 from leadjobs.demo.stand_in import KEY, has_openai_key, stand_in
 from leadjobs.leads.views import LeadScoreView
 from leadjobs.leads.workspaces import Profile, Source, save_workspace
@@ -45,6 +46,8 @@ class LeadLine(LeadScoreView):
     channel: str
     source: str
     text: str
+    sentiment: str | None
+    draft: str | None
     answer_ms: float
     reply_to_score_seconds: float | None
 
@@ -73,6 +76,7 @@ class Counts:
     jobs: int
     interactions: int
     scores: int
+    drafts: int
 
 
 Say = Callable[[str], None]
@@ -100,9 +104,7 @@ def _settings(url: str) -> Iterator[Settings]:
     own = {
         "database_url": url,
         "cron_secret": CRON_SECRET,
-        "twilio_secret": TWILIO_SECRET,
-        "emailbison_secret": EMAILBISON_SECRET,
-        "postmark_secret": POSTMARK_SECRET,
+        **SECRETS,
         "public_url": None,
         "budget_seconds": 60.0,
     }
@@ -163,7 +165,7 @@ class _Demo:
         return round((time.perf_counter() - begun) * 1000, 1)
 
     def _is_forgery_refused(self, http: httpx.Client, call: Post) -> bool:
-        forged = call.url.replace(EMAILBISON_SECRET, "guessed")
+        forged = call.url.replace(SECRETS["emailbison_secret"], "guessed")
         return http.post(forged, headers=dict(call.headers), content=call.body).status_code == httpx.codes.UNAUTHORIZED
 
     def _drain(self, http: httpx.Client) -> int:
@@ -189,7 +191,7 @@ class _Demo:
         row = self._connection.execute(
             "SELECT (SELECT count(*) FROM lead) AS leads, (SELECT count(*) FROM message) AS messages,"
             " (SELECT count(*) FROM background_job) AS jobs, (SELECT count(*) FROM ai_interaction) AS interactions,"
-            " (SELECT count(*) FROM lead_score) AS scores"
+            " (SELECT count(*) FROM lead_score) AS scores, (SELECT count(*) FROM reply_draft) AS drafts"
         ).fetchone()
         assert row is not None
         return Counts(**row)
@@ -197,14 +199,17 @@ class _Demo:
     def _lines(self) -> list[LeadLine]:
         rows = self._connection.execute(
             "SELECT lead.fit_score, lead.intent_score, lead.overall_score, lead.score_reasoning, lead.scored_at,"
-            " message.channel, message.source, message.body AS text, message.sender,"
+            " lower(split_part(job.type, '_', 1)) AS channel, message.source, message.body AS text, message.sentiment,"
+            " reply_draft.body AS draft,"
             " extract(epoch FROM lead.scored_at - message.created_at)::float8 AS reply_to_score_seconds"
-            " FROM message JOIN lead ON lead.id = message.lead_id ORDER BY message.id"
+            " FROM message JOIN lead ON lead.id = message.lead_id"
+            " JOIN background_job AS job ON job.dedupe_key = 'message:' || message.id"
+            " LEFT JOIN reply_draft ON reply_draft.message_id = message.id"
+            " WHERE message.direction = 'inbound' ORDER BY message.id"
         ).fetchall()
         names = list(self._answer_ms.items())
         return [
-            LeadLine(lead=name, answer_ms=answer_ms, **{k: v for k, v in row.items() if k != "sender"})
-            for (name, answer_ms), row in zip(names, rows, strict=False)
+            LeadLine(lead=name, answer_ms=answer_ms, **row) for (name, answer_ms), row in zip(names, rows, strict=False)
         ]
 
 

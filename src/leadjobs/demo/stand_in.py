@@ -13,7 +13,7 @@ LABEL = "[stand-in, no AI]"
 KEY = "demo-key-for-the-local-stand-in"
 
 _HOT = ("contract", "start", "sign", "call me", "book", "tuesday", "monday")
-_WARM = ("how much", "price", "compare", "interesting", "happy to talk", "next step")
+_WARM = ("how much", "price", "cost", "compare", "interesting", "happy to talk", "next step")
 _COLD = ("wrong person", "not interested", "no thanks", "bakery")
 _FIT = ("dental", "practice", "chair", "clinic", "hammas")
 
@@ -29,13 +29,39 @@ def stand_in() -> OpenAIStandIn:
 
 
 def judge(request: dict[str, Any]) -> dict[str, Any]:
-    """A score by counting words in what the lead wrote."""
+    """An answer to any of our questions."""
     prompt = str(request["input"]).lower()
+    return _ANSWERS[request["text"]["format"]["name"]](prompt)
+
+
+def _score(prompt: str) -> dict[str, Any]:
+    """A score by counting words in what the lead wrote."""
     said = " ".join(re.findall(r"in lead: (.*)", prompt))
     about = said + " ".join(re.findall(r"(?:company|job title)[^\n]*", prompt))
-    hot, warm, cold = (sum(word in said for word in words) for words in (_HOT, _WARM, _COLD))
+    hot, warm, cold = _heat(said)
     fit = 1 if cold else 4 if any(word in about for word in _FIT) else 2
     intent = 1 if cold else 4 if hot > 1 else 3 if hot or warm else 2
     overall = 1 if cold else max(min(fit, intent), (fit + intent) // 2)
     why = f"{LABEL} {hot} urgent, {warm} curious and {cold} dismissive words."
     return {"fitScore": fit, "intentScore": intent, "overallScore": overall, "reasoning": why}
+
+
+def _sentiment(prompt: str) -> dict[str, Any]:
+    """A word for the reply to judge, by the same words."""
+    reply = prompt.partition("# reply to judge")[2]
+    hot, warm, cold = _heat(reply)
+    by_words = "meeting_requested" if hot > 1 else "question" if warm or "?" in reply else "neutral"
+    return {"sentiment": "wrong_person" if cold else "later" if "in march" in reply else by_words}
+
+
+def _draft(_: str) -> dict[str, Any]:
+    return {"reply": f"{LABEL} Thank you, a colleague will write to you today."}
+
+
+_ANSWERS = {"lead_score": _score, "reply_sentiment": _sentiment, "reply_draft": _draft}
+
+
+def _heat(said: str) -> tuple[int, int, int]:
+    """How many urgent, curious and dismissive words there are."""
+    hot, warm, cold = (sum(word in said for word in words) for words in (_HOT, _WARM, _COLD))
+    return hot, warm, cold

@@ -8,39 +8,38 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from leadjobs.core.job import Job
-from leadjobs.core.outcome import Done, GiveUp, Outcome, Skip, Snooze
+from leadjobs.core.outcome import Done, GiveUp, Outcome, Skip
 from leadjobs.core.registry import Handler, handler
 from leadjobs.errors import ProviderUnavailableError
+from leadjobs.leads.ai.asking import AI, put_off
+from leadjobs.leads.ai.ledger import DatabaseLedger
 from leadjobs.leads.inbound import LeadId, WorkspaceId
 from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
-from leadjobs.leads.ledger import DatabaseLedger
-from leadjobs.leads.scorer import Scorer
-from leadjobs.leads.scores import Case, Scored, keep_score, open_case
+from leadjobs.leads.scoring.prompt import scoring_question
+from leadjobs.leads.scoring.scores import Case, Scored, keep_score, open_case
 from leadjobs.leads.sessions import Sessions
 
 SOURCE = "background-job/lead-scoring-post-process"
-MIN_WAIT = 1.0  # seconds, where the provider asks for less: waiting costs no attempt, so it must not spin
-MAX_WAIT = 6 * 3600.0  # seconds, where it asks for more
 
 
 @dataclass(frozen=True, slots=True)
 class _LeadScoring:
     sessions: Sessions
-    scorer: Scorer
+    ai: AI
 
     async def __call__(self, job: Job[LeadMessage]) -> Outcome:
         async with self.sessions() as session:
             case = await open_case(session, job.payload, job.tenant)
         if isinstance(case, str):
             return GiveUp(case)
-        if not case.has_inbound:
+        if case.disqualified is None and not case.has_words:
             return Skip("no inbound message to score")
         try:
             scored = case.disqualified or await self._ask(job, case)
         except ProviderUnavailableError as busy:
-            if busy.retry_after is None:
+            if (later := put_off(busy)) is None:
                 raise
-            return Snooze(timedelta(seconds=min(MAX_WAIT, max(MIN_WAIT, busy.retry_after))), str(busy))
+            return later
         return await self._keep(job, case, scored)
 
     async def _ask(self, job: Job[LeadMessage], case: Case) -> Scored:
@@ -53,7 +52,7 @@ class _LeadScoring:
             job_id=job.id,
             job_attempt=job.attempt,
         )
-        answer = await self.scorer.score(case.question, time_left=job.time_left(), ledger=ledger)
+        answer = await self.ai.ask(scoring_question(case.question), time_left=job.time_left(), ledger=ledger)
         return Scored.by_model(answer)
 
     async def _keep(self, job: Job[LeadMessage], case: Case, scored: Scored) -> Outcome:
@@ -65,9 +64,7 @@ class _LeadScoring:
             return await job.commit(session, Done(kept))
 
 
-def lead_scoring_post_process(
-    sessions: Sessions, scorer: Scorer, *, timeout: timedelta | None = None
-) -> Handler[LeadMessage]:
-    """The handler, on these sessions, asking this scorer; ``timeout`` replaces the type's own."""
+def lead_scoring_post_process(sessions: Sessions, ai: AI, *, timeout: timedelta | None = None) -> Handler[LeadMessage]:
+    """The handler, on these sessions, asking this model; ``timeout`` replaces the type's own."""
     kind = LEAD_SCORING_POST_PROCESS if timeout is None else replace(LEAD_SCORING_POST_PROCESS, timeout=timeout)
-    return handler(kind)(_LeadScoring(sessions, scorer))
+    return handler(kind)(_LeadScoring(sessions, ai))

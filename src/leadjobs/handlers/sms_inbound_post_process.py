@@ -1,19 +1,13 @@
-"""SMS_INBOUND_POST_PROCESS: an inbound text message was stored; see to consent, roll-ups and scoring."""
+"""SMS_INBOUND_POST_PROCESS: a text message was stored; see to it, step by step, and enqueue its scoring."""
 
-from leadjobs.core.job import Job
-from leadjobs.core.outcome import Outcome
+from dataclasses import replace
+from datetime import timedelta
+
 from leadjobs.core.registry import Handler, handler
-from leadjobs.leads.inbound import Channel
 from leadjobs.leads.jobs import SMS_INBOUND_POST_PROCESS, LeadMessage
-from leadjobs.leads.post_process import post_process
-from leadjobs.leads.sessions import Sessions
+from leadjobs.leads.post_process.pipeline import PostProcess
 
 
-def sms_inbound_post_process(sessions: Sessions) -> Handler[LeadMessage]:
-    """The handler, on these sessions."""
-
-    @handler(SMS_INBOUND_POST_PROCESS)
-    async def run(job: Job[LeadMessage]) -> Outcome:
-        return await post_process(job, sessions, Channel.SMS)
-
-    return run
+def sms_inbound_post_process(post_process: PostProcess, *, timeout: timedelta) -> Handler[LeadMessage]:
+    """The handler, with these tools; ``timeout`` replaces the type's own."""
+    return handler(replace(SMS_INBOUND_POST_PROCESS, timeout=timeout))(post_process)

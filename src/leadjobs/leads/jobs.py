@@ -1,5 +1,6 @@
 """The job types of the lead half.  Another service may import these to enqueue; it needs no handler for that."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -17,10 +18,23 @@ class LeadMessage:
     message_id: MessageId
 
 
-SMS_INBOUND_POST_PROCESS = JobType(name="SMS_INBOUND_POST_PROCESS", payload=LeadMessage, timeout=timedelta(seconds=8))
-EMAIL_INBOUND_POST_PROCESS = JobType(
-    name="EMAIL_INBOUND_POST_PROCESS", payload=LeadMessage, timeout=timedelta(seconds=8)
-)
+POST_PROCESS_RETRY = RetryPolicy(max_attempts=5)
+
+
+def _post_process(name: str) -> JobType[LeadMessage]:
+    return JobType(
+        name=f"{name}_INBOUND_POST_PROCESS",
+        payload=LeadMessage,
+        timeout=timedelta(seconds=30),
+        retry=POST_PROCESS_RETRY,
+    )
+
+
+EMAIL_INBOUND_POST_PROCESS = _post_process("EMAIL")
+SMS_INBOUND_POST_PROCESS = _post_process("SMS")
+LINKEDIN_INBOUND_POST_PROCESS = _post_process("LINKEDIN")
+SMARTLEAD_INBOUND_POST_PROCESS = _post_process("SMARTLEAD")
+INSTANTLY_INBOUND_POST_PROCESS = _post_process("INSTANTLY")
 LEAD_SCORING_POST_PROCESS = JobType(
     name="LEAD_SCORING_POST_PROCESS",
     payload=LeadMessage,
@@ -28,10 +42,20 @@ LEAD_SCORING_POST_PROCESS = JobType(
     retry=RetryPolicy(max_attempts=5, permanent=(ProviderRefusedError,)),
 )
 
-POST_PROCESS: dict[Channel, JobType[LeadMessage]] = {
-    Channel.SMS: SMS_INBOUND_POST_PROCESS,
+_OF_CHANNEL: Mapping[Channel, JobType[LeadMessage]] = {
     Channel.EMAIL: EMAIL_INBOUND_POST_PROCESS,
+    Channel.SMS: SMS_INBOUND_POST_PROCESS,
+    Channel.LINKEDIN: LINKEDIN_INBOUND_POST_PROCESS,
 }
+_OF_SOURCE: Mapping[str, JobType[LeadMessage]] = {
+    "smartlead": SMARTLEAD_INBOUND_POST_PROCESS,
+    "instantly": INSTANTLY_INBOUND_POST_PROCESS,
+}
+
+
+def post_process_type(source: str, channel: Channel) -> JobType[LeadMessage]:
+    """The type that post-processes what this source brought: SmartLead and Instantly have their own."""
+    return _OF_SOURCE.get(source) or _OF_CHANNEL[channel]
 
 
 def scoring_key(what: LeadMessage) -> str:

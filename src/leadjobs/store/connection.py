@@ -4,6 +4,7 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -106,21 +107,25 @@ async def fetch_async(connection: Any, statement: Statement, params: Params) -> 
         SchemaBehindError: a table or column is missing.
     """
     if isinstance(connection, psycopg.AsyncConnection):
-        async with connection.cursor(row_factory=dict_row) as cursor:
+        is_raw = issubclass(connection.cursor_factory, psycopg.AsyncRawCursor)  # which knows no names for binds
+        make = partial(psycopg.AsyncCursor, connection) if is_raw else connection.cursor
+        async with make(row_factory=dict_row) as cursor:
             with _schema_wanted():
                 await cursor.execute(statement.for_psycopg, params)
             return await cursor.fetchall() if cursor.description else []
     if _is_from("sqlalchemy.ext.asyncio", connection, "AsyncSession", "AsyncConnection", "async_scoped_session"):
         with _schema_wanted():
             result = await connection.execute(statement.for_sqlalchemy, params)
-        return list(result.mappings())
+        return list(result.mappings()) if result.returns_rows else []
     raise EnqueueError(_misfit(connection, "enqueue", "enqueue_sync"))
 
 
 def fetch_sync(connection: Any, statement: Statement, params: Params) -> Rows:
     """:func:`fetch_async` for sync connections and sessions."""
     if isinstance(connection, psycopg.Connection):
-        with connection.cursor(row_factory=dict_row) as cursor, _schema_wanted():
+        is_raw = issubclass(connection.cursor_factory, psycopg.RawCursor)
+        make = partial(psycopg.Cursor, connection) if is_raw else connection.cursor
+        with make(row_factory=dict_row) as cursor, _schema_wanted():
             cursor.execute(statement.for_psycopg, params)
             return cursor.fetchall()
     if _is_from("sqlalchemy.orm", connection, "Session", "scoped_session") or _is_from(

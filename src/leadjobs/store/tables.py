@@ -107,6 +107,21 @@ class JobAttempt(Base):
     ended_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
 
 
+class JobStep(Base):
+    """A finished step of a job: a later run of the same generation takes its result from here."""
+
+    __tablename__ = "job_step"
+
+    job_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("background_job.id", ondelete="CASCADE"), primary_key=True
+    )
+    generation: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(Key, primary_key=True)
+    result: Mapped[Any] = mapped_column(JSONB)
+    lease_no: Mapped[int] = mapped_column(Integer)
+    finished_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+
+
 class RunnerInvocation(Base):
     """One invocation of the runner: what it did, and when it last ended a job."""
 

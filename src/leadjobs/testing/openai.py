@@ -21,6 +21,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from leadjobs.testing.strict_schema import mismatch, not_strict
+
 Json = dict[str, Any]
 """A JSON object at the edge."""
 
@@ -31,7 +33,6 @@ _GPT_5 = ("minimal", "low", "medium", "high")
 _LATER = ("none", "low", "medium", "high", "xhigh", "max")
 _EFFORTS = {"gpt-5-nano": _GPT_5, "gpt-5.6-luna": _LATER, "gpt-6-luna": _LATER}
 _CREATED_AT = 1_795_341_600
-_TYPES: Final[Mapping[str, type]] = {"object": dict, "array": list, "string": str, "integer": int, "boolean": bool}
 
 
 class Fault(StrEnum):
@@ -105,7 +106,7 @@ class OpenAIStandIn:
         self.cache_write_tokens = 0
         self.reasoning_tokens = 0
         self.calls: list[Json] = []
-        self._script: list[Behaviour] = []
+        self._script: list[tuple[str | None, Behaviour]] = []
         self._numbers = itertools.count(1)
         routes = [
             Route("/v1/responses", self._responses, methods=["POST"]),
@@ -113,9 +114,20 @@ class OpenAIStandIn:
         ]
         self._app = Starlette(routes=routes)
 
-    def then(self, *behaviours: Behaviour) -> None:
-        """Have the next valid calls behave so, one each; after them all is well again."""
-        self._script.extend(behaviours)
+    def then(self, *behaviours: Behaviour, of: str | None = None) -> None:
+        """Have the next valid calls behave so, one each; after them all is well again.
+
+        ``of`` is the name of the format (``text.format.name``) that is meant; None means any.
+        """
+        self._script.extend((of, behaviour) for behaviour in behaviours)
+
+    def _next(self, asked: Json) -> Behaviour | None:
+        name = asked.get("text", {}).get("format", {}).get("name")
+        found = next((line for line in self._script if line[0] in {None, name}), None)
+        if found is None:
+            return None
+        self._script.remove(found)
+        return found[1]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Speak ASGI."""
@@ -143,10 +155,10 @@ class OpenAIStandIn:
         if refusal := self._unknown_model(asked) or _bad_effort(asked) or _bad_format(asked):
             return refusal.response()
         said = await asyncio.to_thread(self.answer, asked)  # it may wait: other calls go on
-        if wrong := _mismatch(said, _schema(asked), "answer"):
+        if wrong := mismatch(said, _schema(asked), "answer"):
             return Refuse(status=400, code="stand_in_answer", message=wrong).response()
         draft = _Draft(number=number, asked=asked, said=said, bill=self._bill(asked))
-        return await _behave(self._script.pop(0) if self._script else None, draft, request)
+        return await _behave(self._next(asked), draft, request)
 
     def _wrong_key(self, request: Request) -> Refuse | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -356,41 +368,8 @@ def _bad_format(asked: Json) -> Refuse | None:
     if not re.fullmatch(r"[a-zA-Z0-9_-]{1,64}", form.get("name", ""), re.ASCII):
         message = "Invalid 'text.format.name': string does not match pattern '^[a-zA-Z0-9_-]+$'."
         return Refuse(status=400, code="invalid_value", param="text.format.name", message=message)
-    wrong = "'strict' must be true." if form.get("strict") is not True else _not_strict(form["schema"], ())
+    wrong = "'strict' must be true." if form.get("strict") is not True else not_strict(form["schema"])
     if wrong is None:
         return None
     message = f"Invalid schema for response_format '{form['name']}': {wrong}"
     return Refuse(status=400, code="invalid_json_schema", param="text.format.schema", message=message)
-
-
-def _not_strict(schema: Json, context: tuple[str, ...]) -> str | None:
-    """What OpenAI's strict mode has against this schema; None if nothing."""
-    properties: Json = schema.get("properties", {})
-    if schema.get("type") == "object":
-        if schema.get("additionalProperties") is not False:
-            return f"In context={context}, 'additionalProperties' is required to be supplied and to be false."
-        if missing := sorted(set(properties) - set(schema.get("required", ()))):
-            rule = "'required' is required to be supplied and to be an array including every key in properties."
-            return f"In context={context}, {rule} Missing '{missing[0]}'."
-    parts = {f"properties {name}": part for name, part in properties.items()}
-    if "items" in schema:
-        parts["items"] = schema["items"]
-    return next(filter(None, (_not_strict(part, (*context, *name.split())) for name, part in parts.items())), None)
-
-
-def _mismatch(value: Any, schema: Json, path: str) -> str | None:
-    """How the value breaks the schema (type, enum, required, no extras); None if it does not."""
-    kind = schema.get("type")
-    if kind is not None and (not isinstance(value, _TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):
-        return f"{path} must be of type {kind}"
-    if "enum" in schema and value not in schema["enum"]:
-        return f"{path} must be one of {schema['enum']}"
-    wrong: Iterable[str | None] = ()
-    if kind == "array":
-        wrong = (_mismatch(part, schema.get("items", {}), f"{path}[{index}]") for index, part in enumerate(value))
-    if kind == "object":
-        properties: Json = schema.get("properties", {})
-        if odd := set(properties) ^ set(value):
-            return f"{path} must have exactly the keys of the schema; these differ: {sorted(odd)}"
-        wrong = (_mismatch(part, properties[name], f"{path}.{name}") for name, part in value.items())
-    return next(filter(None, wrong), None)

@@ -41,20 +41,20 @@ def webhooks_door(
                     headers={name.lower(): value for name, value in request.headers.items()},
                     body=await _body(request, max_body),
                 )
-                answer = await receive(delivery)
-            what, response = answer.what, _response(answer)
+                told = await receive(delivery)
+            what, response = told.what, _response(told)
         except (LeadjobsError, psycopg.Error, TimeoutError) as error:
             what, response = type(error).__name__, error_answer(error)
         milliseconds = round((time.monotonic() - begun) * 1000, 1)
         tell(DeliveryAnswered(source=source[:50], status=response.status_code, what=what, milliseconds=milliseconds))
         return response
 
-    async def get(_: Request) -> Response:
+    async def answer(request: Request) -> Response:
+        if request.method == "POST":
+            return await post(request)
         return PlainTextResponse("This address takes webhooks: POST them.\n")
 
-    return Starlette(
-        routes=[Route("/{path:path}", post, methods=["POST"]), Route("/{path:path}", get, methods=["GET"])]
-    )
+    return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 
 
 def _response(answer: Answer) -> Response:

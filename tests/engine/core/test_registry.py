@@ -22,6 +22,8 @@ from leadjobs import (
 )
 from leadjobs.core.job import Lease
 from leadjobs.errors import EnqueueError, SettingsError
+from leadjobs.steps import Steps
+from leadjobs.store.connection import Transactions
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ def a_job() -> Job[Greeting]:
         lease=Lease(JobId(1), 1),
         time_left=lambda: 1.0,
         _commit=commit,
+        _steps=Steps(Transactions("postgresql://nowhere", at_once=1), Lease(JobId(1), 1), 1),
     )
 
 

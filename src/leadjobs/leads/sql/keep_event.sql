@@ -7,9 +7,9 @@ WITH owner AS (
      ORDER BY array_position(CAST(:tenant_keys AS text[]), tenant_key)
      LIMIT 1
 )
-INSERT INTO inbox_event (source, delivery_key, workspace_id, what, url, content_type, body)
-SELECT CAST(:source AS text), CAST(:delivery_key AS text), (SELECT workspace_id FROM owner),
-       CASE WHEN CAST(:is_reply AS boolean) AND NOT EXISTS (SELECT FROM owner)
+INSERT INTO inbox_event (source, tenant_keys, delivery_key, workspace_id, what, url, content_type, body)
+SELECT CAST(:source AS text), CAST(:tenant_keys AS text[]), CAST(:delivery_key AS text), (SELECT workspace_id FROM owner),
+       CASE WHEN CAST(:is_message AS boolean) AND NOT EXISTS (SELECT FROM owner)
             THEN 'ignored: no workspace has this source' ELSE CAST(:what AS text) END,
        CAST(:url AS text), CAST(:content_type AS text), CAST(:body AS bytea)
     ON CONFLICT ON CONSTRAINT inbox_event_once DO UPDATE

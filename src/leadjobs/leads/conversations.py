@@ -1,0 +1,104 @@
+"""Keeping what was said: a lead by any of its names, and its messages, in the caller's transaction."""
+
+from dataclasses import asdict
+from datetime import timedelta
+from typing import Any
+
+from leadjobs.errors import StoreError
+from leadjobs.leads.inbound import Inbound, LeadId, MessageId, Outbound, Sent, Told, WorkspaceId
+from leadjobs.leads.jobs import LeadMessage
+from leadjobs.store.connection import Rows, fetch_async
+from leadjobs.store.statements import statement
+
+MAX_ROUNDS = 5  # of looking for a lead that others are creating at the same moment
+
+
+class Conversations:
+    """A workspace's leads and messages, on a connection with an open transaction (psycopg's, or SQLAlchemy's)."""
+
+    def __init__(self, connection: Any, workspace_id: WorkspaceId) -> None:
+        self._connection, self._workspace_id = connection, workspace_id
+
+    async def _rows(self, name: str, **params: Any) -> Rows:
+        return await fetch_async(self._connection, statement(name, "leadjobs.leads"), params)
+
+    async def keep(self, told: Inbound | Outbound) -> LeadMessage:
+        """The message, with its lead and with ours that it answers; what is kept already stays as it is."""
+        if (message := await self._find_message(told)) is not None:
+            return message
+        lead_id = await self._find_or_add_lead(told)
+        if isinstance(told, Inbound) and told.answers is not None:
+            await self.keep_of(lead_id, _outbound(told, told.answers))  # first, as it was said first
+        return await self._add(lead_id, told)
+
+    async def keep_of(self, lead_id: LeadId, told: Inbound | Outbound) -> LeadMessage:
+        """The message of a lead that is known."""
+        return await self._find_message(told) or await self._add(lead_id, told)
+
+    async def _find_message(self, told: Told) -> LeadMessage | None:
+        rows = await self._rows(
+            "find_message", workspace_id=self._workspace_id, source=told.source, message_key=told.message_key
+        )
+        return LeadMessage(LeadId(rows[0]["lead_id"]), MessageId(rows[0]["id"])) if rows else None
+
+    async def _add(self, lead_id: LeadId, told: Inbound | Outbound) -> LeadMessage:
+        """The message, added; or found, where another delivery added it in the meantime."""
+        is_inbound = isinstance(told, Inbound)
+        rows = await self._rows(
+            "add_message",
+            workspace_id=self._workspace_id,
+            lead_id=lead_id,
+            channel=told.channel,
+            direction="inbound" if is_inbound else "outbound",
+            source=told.source,
+            message_key=told.message_key,
+            subject=told.subject,
+            body=told.text,
+            sender=told.sender,
+            recipient=told.recipient,
+            consent=told.consent if isinstance(told, Inbound) else None,
+            sent_at=told.sent_at,
+        )
+        if rows and not is_inbound:
+            await self._rows("note_sent", lead_id=lead_id, sent_at=rows[0]["sent_at"])
+        if rows:
+            return LeadMessage(lead_id, MessageId(rows[0]["id"]))
+        found = await self._find_message(told)
+        assert found is not None, "a conflict with a message that cannot be seen"
+        return found
+
+    async def _find_or_add_lead(self, told: Told) -> LeadId:
+        """The lead with one of the message's identities, or a new one; racing callers agree on one."""
+        known = {
+            "workspace_id": self._workspace_id,
+            "kinds": [identity.kind.value for identity in told.identities],
+            "identities": [identity.value for identity in told.identities],
+        }
+        person = asdict(told.person)
+        for _ in range(MAX_ROUNDS):
+            if found := await self._rows("find_lead", **known):
+                await self._rows("fill_lead", lead_id=found[0]["lead_id"], **known, **person)
+                return LeadId(found[0]["lead_id"])
+            (added,) = await self._rows("add_lead", **known, **person)
+            if added["identities"] == len(set(told.identities)):
+                return LeadId(added["lead_id"])
+            await self._rows("drop_lead", lead_id=added["lead_id"])
+        raise StoreError(f"no agreement on who owns the identities of a lead of workspace {self._workspace_id}")
+
+
+def _outbound(reply: Inbound, sent: Sent) -> Outbound:
+    """Our own message that a reply's delivery carries; where nothing says when it was sent, just before the reply."""
+    just_before = reply.sent_at and reply.sent_at - timedelta(seconds=1)
+    return Outbound(
+        source=reply.source,
+        tenant_keys=reply.tenant_keys,
+        delivery_key=reply.delivery_key,
+        message_key=sent.message_key,
+        channel=reply.channel,
+        identities=reply.identities,
+        text=sent.text,
+        subject=sent.subject,
+        sender=reply.recipient,
+        recipient=reply.sender,
+        sent_at=sent.sent_at or just_before,
+    )

@@ -1,0 +1,1 @@
+"""What happens to every stored reply, on every channel, step by step."""

@@ -1,0 +1,1 @@
+"""Scoring a lead on its whole conversation, and scoring many again."""

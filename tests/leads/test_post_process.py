@@ -1,0 +1,349 @@
+"""Post-processing: the same named steps for every channel, each kept, none in the way of scoring."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow
+from tests.leads.stage import calls, name_of, scorings
+
+from leadjobs.app import App
+from leadjobs.demo.posts import post
+from leadjobs.demo.replies import REPLIES, Reply
+from leadjobs.leads.inbound import Channel, Consent, Identity, Inbound, Outbound, Sent
+from leadjobs.leads.inbox import Inbox
+from leadjobs.settings import Settings
+from leadjobs.store.connection import Transactions
+from leadjobs.testing.openai import Fault, OpenAIStandIn, Refuse
+from leadjobs.web.delivery import Answer, Delivery
+
+Db = AsyncConnection[DictRow]
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
+REPLY = Inbound(
+    source="told",
+    tenant_keys=("acme",),
+    delivery_key="1",
+    message_key="1",
+    channel=Channel.EMAIL,
+    identities=(Identity.email("maya@x.example"),),
+    text="What does it cost?",
+    sender="maya@x.example",
+    recipient="us@x.example",
+    sent_at=NOON,
+)
+
+
+class Telling:
+    """An adapter that tells what a test wants told."""
+
+    source, thanks = "told", None
+    meaning: Any = REPLY
+
+    def verify(self, _: Delivery) -> None: ...
+
+    def read(self, _: Delivery) -> Any:
+        return self.meaning
+
+
+class Stage:
+    """A workspace with one source, and deliveries to it."""
+
+    def __init__(self, app: App, db: Db, url: str) -> None:
+        self.app, self.db, self._telling = app, db, Telling()
+        self._inbox = Inbox(Transactions(url, at_once=2), [self._telling])
+
+    async def tell(self, meaning: Inbound | Outbound = REPLY, **changes: Any) -> Answer:
+        """Bring one message; a key of its own unless one is given."""
+        self._telling.meaning = replace(meaning, **changes)
+        return await self._inbox.receive(Delivery(source="told", url="", headers={}, body=b""))
+
+    async def say(self, number: int, **changes: Any) -> Answer:
+        return await self.tell(delivery_key=str(number), message_key=str(number), **changes)
+
+    async def run(self) -> Any:
+        return await self.app.runner.run()
+
+    async def lead(self) -> DictRow:
+        (row,) = await self.rows("SELECT * FROM lead")
+        return row
+
+    async def rows(self, query: str) -> list[DictRow]:
+        return await (await self.db.execute(query)).fetchall()
+
+    async def steps(self, key: str = "1") -> dict[str, str]:
+        """What each step of a message's job found."""
+        rows = await self.rows(
+            "SELECT name, result FROM job_step JOIN background_job AS job ON job.id = job_id JOIN message ON"
+            f" job.dedupe_key = 'message:' || message.id WHERE message_key = '{key}' ORDER BY job_step.finished_at"
+        )
+        return {row["name"]: row["result"] for row in rows}
+
+
+@pytest.fixture
+async def stage(app: App, workspace: int, db: Db, url: str) -> Stage:
+    await db.execute("INSERT INTO workspace_source VALUES ('told', 'acme', %s)", [workspace])
+    return Stage(app, db, url)
+
+
+@pytest.mark.parametrize("reply", REPLIES, ids=lambda reply: reply.source)
+async def test_every_source_goes_through_the_same_steps(
+    app: App, workspace: int, openai: OpenAIStandIn, db: Db, reply: Reply
+) -> None:
+    """Each source's reply ends post-processed by its channel's own type, and scored."""
+    call = post("https://ops.example.test", 1, replace(reply, text="Call me on +44 161 496 0000"))
+    headers = {name.lower(): value for name, value in call.headers.items()}
+    await app.inbox.receive(Delivery(source=reply.source, url=call.url, headers=headers, body=call.body))
+
+    report = await app.runner.run()
+
+    assert (2, 0) == (report.succeeded, report.due)
+    rows = await (
+        await db.execute(
+            "SELECT name FROM job_step JOIN background_job AS job ON job.id = job_id"
+            " WHERE type LIKE '%INBOUND_POST_PROCESS' ORDER BY job_step.finished_at"
+        )
+    ).fetchall()
+    assert ["consent", "transcript", "facts", "enrichment", "sentiment", "draft"] == [row["name"] for row in rows]
+    row = await (
+        await db.execute(
+            "SELECT sentiment, overall_score, (SELECT value FROM lead_fact WHERE kind = 'phone') AS phone,"
+            " (SELECT body FROM reply_draft) AS draft FROM message JOIN lead ON lead.id = lead_id"
+            " WHERE direction = 'inbound'"
+        )
+    ).fetchone()
+    expected = {"sentiment": "interested", "overall_score": 3, "phone": "+441614960000"}
+    assert expected | {"draft": "Thank you, we will call you."} == row
+
+
+async def test_a_request_to_stop_is_heard_while_the_model_is_down(stage: Stage, openai: OpenAIStandIn) -> None:
+    """Consent is kept before anybody outside is asked, and nobody is asked about what it says."""
+    openai.then(*[Refuse(status=500)] * 20)
+    await stage.say(1, text="Please remove me from your list")
+
+    report = await stage.run()
+
+    assert (2, []) == (report.succeeded, openai.calls)
+    lead = await stage.lead()
+    assert ("asked to stop: 'Please remove me from your list'", 1) == (lead["opted_out_why"], lead["overall_score"])
+    assert "opted out" == (await stage.steps())["sentiment"]
+    assert [] == await stage.rows("SELECT * FROM reply_draft")
+
+
+async def test_a_retry_buys_no_finished_step_again(stage: Stage, openai: OpenAIStandIn) -> None:
+    """The draft fails in the first run; the second asks for the draft, and not for the sentiment."""
+    openai.then(Refuse(status=500), of="reply_draft")
+    await stage.say(1)
+
+    await stage.run()
+    await stage.db.execute("UPDATE background_job SET run_at = now() WHERE state = 'PENDING'")
+    report = await stage.run()
+
+    assert 2 == report.succeeded
+    asked = [name_of(call) for call in openai.calls]
+    assert ["reply_sentiment", "reply_draft", "reply_draft", "lead_score"] == asked
+
+
+@pytest.mark.parametrize("name", ["reply_sentiment", "reply_draft"])
+@pytest.mark.parametrize("fault", [Fault.REFUSAL, Fault.MISSING_KEY, Fault.INVALID_JSON])
+async def test_an_answer_that_is_none_is_passed_by(
+    stage: Stage, openai: OpenAIStandIn, name: str, fault: Fault
+) -> None:
+    """A step that the model refuses is noted with its cause, and the lead is scored all the same."""
+    openai.then(fault, of=name)
+    await stage.say(1)
+
+    report = await stage.run()
+
+    assert (0, 2) == (report.retried, report.succeeded)
+    assert (await stage.steps())[name.removeprefix("reply_")].startswith("passed by: ")
+    assert 3 == (await stage.lead())["overall_score"]
+
+
+async def test_a_model_that_stays_away_does_not_keep_a_lead_from_being_scored(
+    stage: Stage, openai: OpenAIStandIn
+) -> None:
+    """After the job's last attempt the step is passed by; nothing of it is lost in silence."""
+    openai.then(*[Refuse(status=500)] * 5, of="reply_sentiment")
+    await stage.say(1)
+
+    for _ in range(5):
+        await stage.db.execute("UPDATE background_job SET run_at = now() WHERE state = 'PENDING'")
+        await stage.run()
+
+    assert (await stage.steps())["sentiment"].startswith("passed by: OpenAI is not available")
+    (job,) = await stage.rows("SELECT state, attempts FROM background_job WHERE type = 'EMAIL_INBOUND_POST_PROCESS'")
+    assert {"state": "SUCCEEDED", "attempts": 4} == job
+    assert 3 == (await stage.lead())["overall_score"]
+
+
+async def test_a_model_that_asks_for_patience_gets_it_at_no_attempt(stage: Stage, openai: OpenAIStandIn) -> None:
+    """A Retry-After puts the whole job off: scoring needs the same model."""
+    openai.then(Refuse(status=429, code="rate_limit_exceeded", headers={"retry-after": "60"}), of="reply_sentiment")
+    await stage.say(1)
+
+    await stage.run()
+
+    (job,) = await stage.rows(
+        "SELECT state, attempts, extract(epoch FROM run_at - now()) AS seconds FROM background_job"
+    )
+    assert ("PENDING", 0, True) == (job["state"], job["attempts"], 50 < job["seconds"] <= 60)
+
+
+async def test_without_a_model_all_else_is_done(settings: Settings, workspace: int, db: Db, url: str) -> None:
+    """No key: consent, facts and roll-ups are seen to, and the scoring waits."""
+    await db.execute("INSERT INTO workspace_source VALUES ('told', 'acme', %s)", [workspace])
+    stage = Stage(App(lambda: settings.model_copy(update={"openai_api_key": None})), db, url)
+    await stage.say(1, text="Write to ada@y.example")
+
+    report = await stage.run()
+
+    assert (1, ("LEAD_SCORING_POST_PROCESS",)) == (report.succeeded, report.unknown_types)
+    steps = await stage.steps()
+    assert ("1 new", "no model is configured") == (steps["facts"], steps["sentiment"])
+    assert NOON == (await stage.lead())["last_inbound_at"]
+
+
+@pytest.mark.parametrize("consent", [Consent.STOPPED, Consent.BOUNCED])
+async def test_news_without_words_scores_the_lead_again(stage: Stage, openai: OpenAIStandIn, consent: Consent) -> None:
+    """An unsubscribe and a bounce come without a text: the lead is disqualified, and no model is asked about them."""
+    await stage.say(1)
+    await stage.run()
+    asked = len(openai.calls)
+
+    await stage.say(2, text="", consent=consent, sent_at=NOON + timedelta(hours=1))
+    await stage.run()
+
+    lead = await stage.lead()
+    assert (1, True, asked) == (
+        lead["overall_score"],
+        lead["score_reasoning"].startswith("Disqualified: "),
+        len(openai.calls),
+    )
+    assert NOON == lead["last_inbound_at"]
+
+
+async def test_who_writes_again_after_a_bounce_can_be_reached(stage: Stage) -> None:
+    """A bounce stands until newer words arrive; older ones that arrive late do not lift it."""
+    await stage.say(1)
+    await stage.say(2, text="", consent=Consent.BOUNCED, sent_at=NOON + timedelta(hours=1))
+    await stage.run()
+    await stage.say(3, text="Late, from before", sent_at=NOON - timedelta(hours=1))
+    await stage.run()
+    assert NOON + timedelta(hours=1) == (await stage.lead())["bounced_at"]
+
+    await stage.say(4, text="Here I am", sent_at=NOON + timedelta(hours=2))
+    await stage.run()
+
+    lead = await stage.lead()
+    assert (None, 3) == (lead["bounced_at"], lead["overall_score"])
+
+
+async def test_a_bounce_that_is_told_of_late_is_none(stage: Stage) -> None:
+    """They have written since."""
+    await stage.say(1)
+    await stage.run()
+    await stage.say(2, text="", consent=Consent.BOUNCED, sent_at=NOON - timedelta(hours=1))
+    await stage.run()
+
+    lead = await stage.lead()
+    assert (None, 3) == (lead["bounced_at"], lead["overall_score"])
+
+
+async def test_late_arrivals_turn_nothing_back(stage: Stage, openai: OpenAIStandIn) -> None:
+    """Roll-ups follow when things were said: an older reply that comes later changes neither time nor mood."""
+    openai.answer = _by_text({"Yes": "interested", "No": "not_interested"}, openai.answer)
+    await stage.say(1, text="Yes")
+    await stage.run()
+
+    await stage.say(2, text="No", sent_at=NOON - timedelta(days=1))
+    await stage.run()
+
+    lead = await stage.lead()
+    assert (NOON, "interested") == (lead["last_inbound_at"], lead["sentiment_tag"])
+    felt = await stage.rows("SELECT sentiment FROM message ORDER BY id")
+    assert ["interested", "not_interested"] == [row["sentiment"] for row in felt]
+    assert "none: the conversation has gone on" == (await stage.steps("2"))["draft"]
+
+
+def _by_text(words: dict[str, str], else_: Any) -> Any:
+    def answer(asked: dict[str, Any]) -> dict[str, Any]:
+        reply = asked["input"].partition("# Reply to judge")[2]
+        found = [mood for word, mood in words.items() if word in reply.partition("# Task")[0]]
+        return {"sentiment": found[0]} if name_of(asked) == "reply_sentiment" and found else else_(asked)
+
+    return answer
+
+
+async def test_a_tag_that_disqualifies_is_not_overwritten(stage: Stage, openai: OpenAIStandIn) -> None:
+    """Somebody put it there who knows more than the newest message."""
+    await stage.say(1)
+    await stage.run()
+    await stage.db.execute("UPDATE lead SET sentiment_tag = 'Blacklist'")
+    await stage.say(2, text="Hello again", sent_at=NOON + timedelta(hours=1))
+    await stage.run()
+
+    lead = await stage.lead()
+    assert ("Blacklist", 1) == (lead["sentiment_tag"], lead["overall_score"])
+
+
+async def test_a_workspace_can_do_without_drafts(stage: Stage, openai: OpenAIStandIn) -> None:
+    """Then no model is asked for one."""
+    await stage.db.execute("UPDATE workspace_settings SET has_drafts = false")
+    await stage.say(1)
+
+    await stage.run()
+
+    assert [] == calls(openai, "reply_draft")
+    assert "none: the workspace wants no drafts" == (await stage.steps())["draft"]
+
+
+async def test_what_we_sent_is_part_of_the_conversation_and_no_job(stage: Stage, openai: OpenAIStandIn) -> None:
+    """Our own messages are told by sent events, echoes and replies; each is kept once, before the reply it led to."""
+    reply = {f.name: getattr(REPLY, f.name) for f in Outbound.__dataclass_fields__.values()}
+    sent = Outbound(**reply | {"message_key": "ours", "delivery_key": "sent", "text": "Hi Maya, do you need chairs?"})
+    await stage.tell(sent, sent_at=NOON - timedelta(days=2))
+    assert [] == await stage.rows("SELECT id FROM background_job")
+    await stage.say(1, answers=Sent(message_key="ours", text="Hi Maya, do you need chairs?"))
+    await stage.say(2, answers=Sent(message_key="second", text="Still there?"), sent_at=NOON + timedelta(hours=1))
+    await stage.run()
+
+    said = await stage.rows("SELECT direction, body FROM message ORDER BY sent_at, id")
+    expected = ["outbound", "inbound", "outbound", "inbound"]
+    assert expected == [row["direction"] for row in said]
+    prompt = scorings(openai)[-1]["input"]
+    assert -1 < prompt.find("do you need chairs?") < prompt.find("What does it cost?")
+    assert NOON + timedelta(minutes=59, seconds=59) == (await stage.lead())["last_outbound_at"]
+
+
+async def test_who_only_got_mail_from_us_is_not_scored(stage: Stage, openai: OpenAIStandIn) -> None:
+    """A lead without a word of its own has no score, and costs nothing."""
+    reply = {f.name: getattr(REPLY, f.name) for f in Outbound.__dataclass_fields__.values()}
+    await stage.tell(Outbound(**reply))
+
+    await stage.run()
+
+    assert (None, []) == ((await stage.lead())["overall_score"], openai.calls)
+
+
+async def test_a_message_of_another_channel_is_skipped(stage: Stage) -> None:
+    """A job of the wrong type says so and does nothing."""
+    await stage.say(1)
+    await stage.db.execute("UPDATE background_job SET type = 'SMS_INBOUND_POST_PROCESS'")
+
+    await stage.run()
+
+    (job,) = await stage.rows("SELECT state, reason FROM background_job")
+    assert ("SUCCEEDED", "skipped: not an inbound message for SMS_INBOUND_POST_PROCESS") == tuple(job.values())
+
+
+async def test_a_lead_that_is_deleted_ends_the_job(stage: Stage) -> None:
+    """There is nobody left to see to."""
+    await stage.say(1)
+    await stage.db.execute("DELETE FROM lead")
+
+    await stage.run()
+
+    (job,) = await stage.rows("SELECT state, reason FROM background_job")
+    assert ("FAILED", "gave up: the lead or the message was deleted") == tuple(job.values())

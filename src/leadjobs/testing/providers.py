@@ -3,6 +3,7 @@
 What they answer is put there by a test; here are their ways to take a key, and what can go wrong with any of them.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,7 @@ class ProvidersStandIn:
                 pass
         if path not in self.answers:
             return JSONResponse({"message": "not found"}, status_code=404)
-        return JSONResponse(self.answers[path])
+        return Response(json.dumps(self.answers[path]), media_type="application/json")  # escaped: any text can be sent
 
     def _has_key(self, request: Request) -> bool:
         if request.url.path.startswith("/api/v1/chats/"):

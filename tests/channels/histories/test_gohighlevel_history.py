@@ -94,6 +94,17 @@ async def test_a_workflows_conversation_is_searched_for(apis: ProvidersStandIn, 
     assert f"{LOCATION}/message-2" == told[1].message_key
 
 
+@pytest.mark.parametrize("named", ["x" * 201, "", None, 7, ...], ids=["long", "empty", "null", "number", "none"])
+async def test_a_conversation_that_is_not_named_well_is_searched_for(
+    apis: ProvidersStandIn, apis_url: str, named: object
+) -> None:
+    """An app's delivery names it, as a rule."""
+    apis.answers["/conversations/search"] = {"conversations": []}
+
+    assert () == await GOHIGHLEVEL.history(apis_url).earlier(GOHIGHLEVEL.delivery(conversationId=named), time_left=10)
+    assert ["/conversations/search"] == apis.asked
+
+
 async def test_a_contact_without_a_conversation_has_no_history(apis: ProvidersStandIn, apis_url: str) -> None:
     """Nothing is found, so nothing more is asked."""
     apis.answers["/conversations/search"] = {"conversations": [], "total": 0}

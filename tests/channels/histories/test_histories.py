@@ -178,7 +178,8 @@ def test_a_key_that_cannot_be_sent_is_a_settings_error(api_key: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "ftp://x.example", "https://", "https://x.example:99999", "https://x.example/?a=1"]
+    "url",
+    ["", "ftp://x.example", "https://", "https://x.example:99999", "https://x.example/?a=1", "https://x.example/a b"],
 )
 def test_an_address_that_is_none_is_a_settings_error(url: str) -> None:
     """Wrong scheme, no host, no port that there is, or a query."""

@@ -86,10 +86,23 @@ async def test_a_reply_without_an_id_is_known_by_its_words_and_time(apis: Provid
     """The history has a Message-ID where the delivery had none: it is not told as an earlier message."""
     words = "Yes, happy to talk. Could you call me Tuesday after 2pm?"
     itself = smartlead_said(words, 59, ours=False, time="2026-11-22T09:59:59.400Z")
-    apis.answers[SMARTLEAD.path] = {"history": [smartlead_said("Hi"), smartlead_said(words, 3, ours=False), itself]}
+    before = [smartlead_said("Hi"), smartlead_said(words, 3, ours=False)]
+    soon = smartlead_said("And my number?", 58, ours=False, time="2026-11-22T10:00:20Z")
+    again = smartlead_said(words, 57, ours=False, time="2026-11-22T10:05:00Z")
+    apis.answers[SMARTLEAD.path] = {"history": [*before, itself, soon, again]}
     delivery = SMARTLEAD.delivery(message_id=..., reply_message={"text": words, "time": "2026-11-22T10:00:00Z"})
 
     told = await SMARTLEAD.history(apis_url).earlier(delivery, time_left=10)
 
     assert ["Hi", words] == [message.text for message in told]
     assert "reply/mail-3@tryoutreach.example" == told[1].message_key
+
+
+async def test_half_a_character_in_a_name_loses_no_mail(apis: ProvidersStandIn, apis_url: str) -> None:
+    """PostgreSQL cannot keep one, and the adapter need not see it."""
+    said = smartlead_said("Hi", ours=False) | {"from": "Maya \ud83d <maya.ortiz@brightsmile.example>"}
+    apis.answers[SMARTLEAD.path] = {"history": [said]}
+
+    (told,) = await SMARTLEAD.history(apis_url).earlier(SMARTLEAD.delivery(), time_left=10)
+
+    assert "maya.ortiz@brightsmile.example" == told.sender

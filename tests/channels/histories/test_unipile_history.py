@@ -1,5 +1,7 @@
 """Unipile's history: keys, whose a message is, and the chats that are left alone."""
 
+import json
+
 import pytest
 from tests.channels.histories.apis import SAMPLES, THEM, UNIPILE, US, unipile_said
 
@@ -44,7 +46,9 @@ async def test_a_message_has_the_key_that_its_webhook_gave_it(apis: ProvidersSta
     assert echo.message_key == told.message_key
 
 
-@pytest.mark.parametrize("fields", [{"is_event": 1}, {"deleted": 1}, {"hidden": True}, {"is_sender": None}])
+@pytest.mark.parametrize(
+    "fields", [{"is_event": 1}, {"deleted": 1}, {"hidden": True}, {"is_sender": None}, {"text": 7}]
+)
 async def test_events_deleted_and_hidden_messages_are_not_told(
     apis: ProvidersStandIn, apis_url: str, fields: dict[str, object]
 ) -> None:
@@ -76,11 +80,15 @@ async def test_chats_of_more_than_two_or_without_a_name_are_not_asked_for(
 
 async def test_deliveries_of_v2_are_left_alone(apis: ProvidersStandIn, apis_url: str) -> None:
     """Which ids its API knows is not documented."""
-    body = (SAMPLES / "unipile_v2_message_new.json").read_bytes()
+    history = UNIPILE.history(apis_url)
+    event = json.loads((SAMPLES / "unipile_v2_message_new.json").read_bytes())
+    event["payload"]["sender_id"] = THEM
+    delivery = Delivery(source="unipile", url="", headers={}, body=json.dumps(event).encode())
+    reply = history.adapter.read(delivery)
+    assert isinstance(reply, Inbound)
+    assert {IdentityKind.LINKEDIN, IdentityKind.UNIPILE_CHAT} <= {identity.kind for identity in reply.identities}
 
-    assert () == await UNIPILE.history(apis_url).earlier(
-        Delivery(source="unipile", url="", headers={}, body=body), time_left=10
-    )
+    assert () == await history.earlier(delivery, time_left=10)
     assert [] == apis.asked
 
 

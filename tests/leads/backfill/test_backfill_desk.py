@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import psycopg
 import pytest
 from tests.leads.backfill.stage import MODEL, PLENTY, BackfillStage
 
@@ -14,6 +15,10 @@ from leadjobs.store.connection import connect
 from leadjobs.store.desk import Desk
 
 WAITS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+CLAIM = """
+UPDATE background_job SET state = 'RUNNING', lease_until = now() + interval '1 day', lease_no = 1
+ WHERE id = (SELECT min(id) FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS')
+"""
 LIMITS = Limits(leads_per_minute=60, max_usd_micros=PLENTY)
 
 
@@ -112,10 +117,7 @@ async def test_a_cancel_takes_what_waits_and_lets_run_what_runs(stage: BackfillS
     await stage.add_leads(9)
     backfill_id = await stage.start(per_minute=6)
     await stage.minute(stage.runner(scores=False))
-    await stage.db.execute(
-        "UPDATE background_job SET state = 'RUNNING', lease_until = now() + interval '1 day', lease_no = 1"
-        " WHERE id = (SELECT min(id) FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS')"
-    )
+    await stage.db.execute(CLAIM)
     live = "INSERT INTO background_job (type, tenant, dedupe_key) VALUES ('LEAD_SCORING_POST_PROCESS', %s, %s)"
     await stage.db.execute(live, (str(stage.workspace), f"lead_scoring:backfill:{backfill_id}0:1"))
     assert 5 == await stage.cancel(backfill_id)
@@ -131,6 +133,20 @@ async def test_a_cancel_takes_what_waits_and_lets_run_what_runs(stage: BackfillS
         (await stage.driver())["reason"],
     )
     assert backfill_id < await stage.start()
+
+
+async def test_a_job_that_is_claimed_meanwhile_is_let_run(stage: BackfillStage) -> None:
+    """A cancel that waits for a claim to commit does not take what was claimed."""
+    await stage.add_leads(3)
+    backfill_id = await stage.start()
+    await stage.minute(stage.runner(scores=False))
+    async with await psycopg.AsyncConnection.connect(stage.url) as claiming:
+        await claiming.execute(CLAIM)
+        cancelling = asyncio.create_task(stage.cancel(backfill_id))
+        await wait_for_a_lock(stage)
+        await claiming.commit()
+    assert 2 == await cancelling
+    assert 1 == await stage.count("SELECT count(*) FROM background_job WHERE state = 'RUNNING'")
 
 
 async def test_a_driver_that_somebody_cancelled_comes_back_with_a_resume(stage: BackfillStage) -> None:

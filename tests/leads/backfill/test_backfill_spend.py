@@ -168,7 +168,7 @@ async def test_the_worst_case_is_one(stage: BackfillStage) -> None:
 
 
 def test_the_worst_case_is_two_calls_and_the_second_may_answer_twice_as_long() -> None:
-    """A token for each byte of the longest transcript, of four details and the rules; answers of 800 and 1,600 tokens."""
+    """A token for each byte of the longest transcript, four details and the rules; answers of 800 and 1,600."""
     model, rules = find_model(MODEL), (INSTRUCTIONS + json.dumps(SCORE_SCHEMA)).encode()
     assert model.cache_write_usd is not None
     assert model.output_usd is not None

@@ -68,7 +68,7 @@ def main() -> None:
         with multiprocessing.get_context("spawn").Pool(1) as pool:
             measured = pool.apply(_load, (base_url, options.rate, options.seconds, options.burst, options.bursts))
         with psycopg.connect(url) as connection:
-            kept = connection.execute("SELECT count(*) FROM message").fetchone()
+            kept = connection.execute("SELECT count(*) FROM message WHERE direction = 'inbound'").fetchone()
     assert kept is not None
     sent = sum(each.deliveries for each in measured)
     if options.json:

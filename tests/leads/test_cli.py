@@ -164,6 +164,8 @@ def test_the_demo_scores_every_lead_and_doubles_nothing() -> None:
     for lead in result["leads"]:
         assert {"fitScore", "intentScore", "overallScore", "scoreReasoning", "scoredAt"} <= set(lead)
         assert lead["overallScore"] in range(1, 5)
+    drafted = {lead["lead"] for lead in result["leads"] if lead["draft"]}
+    assert {"Luis Romero", "Hanna Virtanen", "George Hill"} == {x["lead"] for x in result["leads"]} - drafted
     assert "STAND-IN" in done.stderr
 
 

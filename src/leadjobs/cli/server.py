@@ -135,7 +135,7 @@ def _explain(port: int) -> None:
          "data": {{"reply": {{"id": 1, "from_email_address": "ada@x.example", "text_body": "Call me on Monday"}}}}}}'
 
   curl -X POST http://127.0.0.1:{port}/api/cron -H 'Authorization: Bearer dev-cron'     # do not wait for the minute
-  leadjobs leads list                                                                        # what became of it
+  leadjobs leads list                                                                   # what became of it
 """,
         highlight=False,
         soft_wrap=True,

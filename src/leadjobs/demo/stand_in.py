@@ -55,7 +55,7 @@ def _sentiment(prompt: str) -> dict[str, Any]:
 
 
 def _draft(_: str) -> dict[str, Any]:
-    return {"reply": f"{LABEL} Thank you, a colleague will write to you today."}
+    return {"reply": "(stand-in, no AI) Thank you, a colleague will write to you today."}  # brackets would be a gap
 
 
 _ANSWERS = {"lead_score": _score, "reply_sentiment": _sentiment, "reply_draft": _draft}

@@ -25,6 +25,7 @@ from leadjobs.channels.smartlead import SmartLead
 from leadjobs.channels.standard_webhooks import StandardWebhooks
 from leadjobs.channels.twilio import Twilio
 from leadjobs.channels.unipile import Unipile
+from leadjobs.errors import SettingsError
 from leadjobs.leads.door import leads_door
 from leadjobs.leads.inbound import Adapter, History
 from leadjobs.leads.inbox import Inbox
@@ -131,6 +132,8 @@ class App:
 
         settings, adapters = self.settings, {adapter.source: adapter for adapter in self.adapters}
         found: dict[str, History] = {}
+        if (settings.unipile_api_key is None) != (settings.unipile_api_url is None):
+            raise SettingsError("set LEADJOBS_UNIPILE_API_KEY and LEADJOBS_UNIPILE_API_URL together, or neither")
         if (key := secret_text(settings.unipile_api_key)) is not None and settings.unipile_api_url is not None:
             found["unipile"] = unipile_history(adapters["unipile"], api_key=key, url=settings.unipile_api_url)
         if (key := secret_text(settings.smartlead_api_key)) is not None:

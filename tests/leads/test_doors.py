@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from leadjobs.app import App
 from leadjobs.demo.posts import post
 from leadjobs.demo.replies import REPLIES
+from leadjobs.errors import SettingsError
 from leadjobs.settings import Settings
 from leadjobs.testing.openai import OpenAIStandIn
 
@@ -212,11 +213,13 @@ async def test_health_is_up_without_a_database_and_ready_with_a_healthy_one(app:
 def test_histories_are_asked_only_with_a_key(settings: Settings) -> None:
     """Each provider's memory needs its own key, and Unipile's its address too."""
     none = {"unipile_api_key": None, "unipile_api_url": None, "smartlead_api_key": None, "gohighlevel_api_key": None}
-    some = {"unipile_api_key": SecretStr("u"), "smartlead_api_key": SecretStr("s")}
-    all_ = some | {"unipile_api_url": "https://api1.example:13111", "gohighlevel_api_key": SecretStr("g")}
+    some, half = {"smartlead_api_key": SecretStr("s")}, {"unipile_api_key": SecretStr("u")}
+    all_ = some | half | {"unipile_api_url": "https://api1.example:13111", "gohighlevel_api_key": SecretStr("g")}
 
     def asked(update: dict[str, Any]) -> list[str]:
         app = App(lambda: settings.model_copy(update=none | update))
         return sorted(app._histories())
 
     assert ([], ["smartlead"], ["gohighlevel", "smartlead", "unipile"]) == (asked({}), asked(some), asked(all_))
+    with pytest.raises(SettingsError, match="LEADJOBS_UNIPILE_API_URL together"):
+        asked(half)

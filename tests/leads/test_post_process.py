@@ -145,6 +145,22 @@ async def test_a_retry_buys_no_finished_step_again(stage: Stage, openai: OpenAIS
     assert ["reply_sentiment", "reply_draft", "reply_draft", "lead_score"] == asked
 
 
+async def test_a_run_that_dies_at_its_end_leaves_its_steps(stage: Stage, openai: OpenAIStandIn) -> None:
+    """The scoring job cannot be added, once: the next run asks the model nothing again and adds it."""
+    await stage.say(1)
+    await stage.db.execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no room'; END $$;"
+        " CREATE TRIGGER refused BEFORE INSERT ON background_job FOR EACH ROW EXECUTE FUNCTION refuse()"
+    )
+    assert 1 == (await stage.run()).retried
+    await stage.db.execute("DROP TRIGGER refused ON background_job; UPDATE background_job SET run_at = now()")
+
+    await stage.run()
+
+    assert ["reply_sentiment", "reply_draft", "lead_score"] == [name_of(call) for call in openai.calls]
+    assert 3 == (await stage.lead())["overall_score"]
+
+
 @pytest.mark.parametrize("name", ["reply_sentiment", "reply_draft"])
 @pytest.mark.parametrize("fault", [Fault.REFUSAL, Fault.MISSING_KEY, Fault.INVALID_JSON])
 async def test_an_answer_that_is_none_is_passed_by(
@@ -178,17 +194,21 @@ async def test_a_model_that_stays_away_does_not_keep_a_lead_from_being_scored(
     assert 3 == (await stage.lead())["overall_score"]
 
 
-async def test_a_model_that_asks_for_patience_gets_it_at_no_attempt(stage: Stage, openai: OpenAIStandIn) -> None:
-    """A Retry-After puts the whole job off: scoring needs the same model."""
+@pytest.mark.parametrize("attempts", [0, 4])
+async def test_a_model_that_asks_for_patience_gets_it_at_no_attempt(
+    stage: Stage, openai: OpenAIStandIn, attempts: int
+) -> None:
+    """A Retry-After puts the whole job off, in the last attempt too: scoring needs the same model."""
     openai.then(Refuse(status=429, code="rate_limit_exceeded", headers={"retry-after": "60"}), of="reply_sentiment")
     await stage.say(1)
+    await stage.db.execute("UPDATE background_job SET attempts = %s", [attempts])
 
     await stage.run()
 
     (job,) = await stage.rows(
         "SELECT state, attempts, extract(epoch FROM run_at - now()) AS seconds FROM background_job"
     )
-    assert ("PENDING", 0, True) == (job["state"], job["attempts"], 50 < job["seconds"] <= 60)
+    assert ("PENDING", attempts, True) == (job["state"], job["attempts"], 50 < job["seconds"] <= 60)
 
 
 async def test_without_a_model_all_else_is_done(settings: Settings, workspace: int, db: Db, url: str) -> None:

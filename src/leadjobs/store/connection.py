@@ -127,12 +127,13 @@ def fetch_sync(connection: Any, statement: Statement, params: Params) -> Rows:
         make = partial(psycopg.Cursor, connection) if is_raw else connection.cursor
         with make(row_factory=dict_row) as cursor, _schema_wanted():
             cursor.execute(statement.for_psycopg, params)
-            return cursor.fetchall()
+            return cursor.fetchall() if cursor.description else []
     if _is_from("sqlalchemy.orm", connection, "Session", "scoped_session") or _is_from(
         "sqlalchemy", connection, "Connection"
     ):
         with _schema_wanted():
-            return list(connection.execute(statement.for_sqlalchemy, params).mappings())
+            result = connection.execute(statement.for_sqlalchemy, params)
+            return list(result.mappings()) if result.returns_rows else []
     raise EnqueueError(_misfit(connection, "enqueue_sync", "enqueue"))
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import BeforeValidator, Field
 
-from leadjobs.channels import Payload, clean
+from leadjobs.channels import Payload
 from leadjobs.channels.histories import Api, ApiHistory, Plain, as_body
 from leadjobs.leads.inbound import Adapter, IdentityKind, Inbound
 
@@ -26,7 +26,7 @@ _CAMPAIGN = "campaign/"
 
 def _address(value: object) -> str | None:
     """The address behind a name; None where there is none."""
-    return parseaddr(clean(value))[1] or None if isinstance(value, str) else None
+    return parseaddr(value)[1] or None if isinstance(value, str) else None
 
 
 class _Mail(Payload):

@@ -95,7 +95,10 @@ def _webhooks() -> Json:
         "get": {
             "operationId": "explainWebhooks",
             "summary": "What this address is for, in words.",
-            "responses": {"200": {"description": "A line.", "content": _TEXT}},
+            "responses": {
+                "200": {"description": "A line.", "content": _TEXT},
+                "404": {"description": "A line break in the address fits no door.", "content": _TEXT},
+            },
         },
         "post": {
             "operationId": "receiveWebhook",

@@ -41,7 +41,7 @@ def base_url(template: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("authorization", [f"Bearer {TOKEN}", "Bearer guessed"], ids=["token", "guess"])
 @DOORS.parametrize()
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_doors_keep_to_their_document(case: Any, base_url: str, authorization: str) -> None:
     """Each answer has a documented status and shape, with the right token and without; none is a 5xx."""
     response = case.call(base_url=base_url, headers={"Authorization": authorization})

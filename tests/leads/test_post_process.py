@@ -1,84 +1,24 @@
 """Post-processing: the same named steps for every channel, each kept, none in the way of scoring."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from tests.leads.stage import calls, name_of, scorings
+from tests.leads.telling import NOON, Stage, ours
 
 from leadjobs.app import App
 from leadjobs.demo.posts import post
 from leadjobs.demo.replies import REPLIES, Reply
-from leadjobs.leads.inbound import Channel, Consent, Identity, Inbound, Outbound, Sent
-from leadjobs.leads.inbox import Inbox
+from leadjobs.leads.inbound import Consent, Sent
 from leadjobs.settings import Settings
-from leadjobs.store.connection import Transactions
 from leadjobs.testing.openai import Fault, OpenAIStandIn, Refuse
-from leadjobs.web.delivery import Answer, Delivery
+from leadjobs.web.delivery import Delivery
 
 Db = AsyncConnection[DictRow]
-NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
-REPLY = Inbound(
-    source="told",
-    tenant_keys=("acme",),
-    delivery_key="1",
-    message_key="1",
-    channel=Channel.EMAIL,
-    identities=(Identity.email("maya@x.example"),),
-    text="What does it cost?",
-    sender="maya@x.example",
-    recipient="us@x.example",
-    sent_at=NOON,
-)
-
-
-class Telling:
-    """An adapter that tells what a test wants told."""
-
-    source, thanks = "told", None
-    meaning: Any = REPLY
-
-    def verify(self, _: Delivery) -> None: ...
-
-    def read(self, _: Delivery) -> Any:
-        return self.meaning
-
-
-class Stage:
-    """A workspace with one source, and deliveries to it."""
-
-    def __init__(self, app: App, db: Db, url: str) -> None:
-        self.app, self.db, self._telling = app, db, Telling()
-        self._inbox = Inbox(Transactions(url, at_once=2), [self._telling])
-
-    async def tell(self, meaning: Inbound | Outbound = REPLY, **changes: Any) -> Answer:
-        """Bring one message; a key of its own unless one is given."""
-        self._telling.meaning = replace(meaning, **changes)
-        return await self._inbox.receive(Delivery(source="told", url="", headers={}, body=b""))
-
-    async def say(self, number: int, **changes: Any) -> Answer:
-        return await self.tell(delivery_key=str(number), message_key=str(number), **changes)
-
-    async def run(self) -> Any:
-        return await self.app.runner.run()
-
-    async def lead(self) -> DictRow:
-        (row,) = await self.rows("SELECT * FROM lead")
-        return row
-
-    async def rows(self, query: str) -> list[DictRow]:
-        return await (await self.db.execute(query)).fetchall()
-
-    async def steps(self, key: str = "1") -> dict[str, str]:
-        """What each step of a message's job found."""
-        rows = await self.rows(
-            "SELECT name, result FROM job_step JOIN background_job AS job ON job.id = job_id JOIN message ON"
-            f" job.dedupe_key = 'message:' || message.id WHERE message_key = '{key}' ORDER BY job_step.finished_at"
-        )
-        return {row["name"]: row["result"] for row in rows}
 
 
 @pytest.fixture
@@ -321,9 +261,7 @@ async def test_a_workspace_can_do_without_drafts(stage: Stage, openai: OpenAISta
 
 async def test_what_we_sent_is_part_of_the_conversation_and_no_job(stage: Stage, openai: OpenAIStandIn) -> None:
     """Our own messages are told by sent events, echoes and replies; each is kept once, before the reply it led to."""
-    reply = {f.name: getattr(REPLY, f.name) for f in Outbound.__dataclass_fields__.values()}
-    sent = Outbound(**reply | {"message_key": "ours", "delivery_key": "sent", "text": "Hi Maya, do you need chairs?"})
-    await stage.tell(sent, sent_at=NOON - timedelta(days=2))
+    await stage.tell(ours("Hi Maya, do you need chairs?"), sent_at=NOON - timedelta(days=2))
     assert [] == await stage.rows("SELECT id FROM background_job")
     await stage.say(1, answers=Sent(message_key="ours", text="Hi Maya, do you need chairs?"))
     await stage.say(2, answers=Sent(message_key="second", text="Still there?"), sent_at=NOON + timedelta(hours=1))
@@ -339,8 +277,7 @@ async def test_what_we_sent_is_part_of_the_conversation_and_no_job(stage: Stage,
 
 async def test_who_only_got_mail_from_us_is_not_scored(stage: Stage, openai: OpenAIStandIn) -> None:
     """A lead without a word of its own has no score, and costs nothing."""
-    reply = {f.name: getattr(REPLY, f.name) for f in Outbound.__dataclass_fields__.values()}
-    await stage.tell(Outbound(**reply))
+    await stage.tell(ours("Hi Maya"))
 
     await stage.run()
 

@@ -213,7 +213,7 @@ async def test_a_burst_uses_few_connections_and_leaves_none_open(
         assert [200] * 40 == await asyncio.gather(*(look(http) for _ in range(40)))
         assert 200 == (await http.get("/api/leads")).status_code  # and the next one opens one again
 
-    assert 1 <= most <= 4
+    assert 1 <= most <= 2 * 4  # of forty; a server process that is ending counts for a moment beside its successor
     async with asyncio.timeout(10):  # a server process takes a moment to end
         while await (await db.execute(OPEN)).fetchall() != [{"n": 0}]:
             await db.execute("SELECT pg_sleep(0.01)")

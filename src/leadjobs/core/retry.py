@@ -10,10 +10,11 @@ MAX_SECONDS = timedelta(days=365).total_seconds()  # what a provider asks for ma
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Exponential backoff with full jitter.
+    """Exponential backoff with jitter, and never at once.
 
-    After failure number n the wait is a uniformly random span up to ``base * 2 ** (n - 1)``, never over ``cap``
-    (full jitter spreads a burst of failures best).  A failure that knows its own wait (an exception with a
+    After failure number n the wait is a uniformly random span between half of ``base * 2 ** (n - 1)`` and all of it,
+    never over ``cap``.  (Jitter down to zero spreads a burst a little better, but now and then spends several attempts
+    on the same bad second.)  A failure that knows its own wait (an exception with a
     ``retry_after`` in seconds, or ``Retry(after=…)``) overrides the dice, but not ``cap_retry_after``.
     ``max_attempts`` counts runs that ended in an error; hand-backs and snoozes are free.  Exceptions of the classes in
     ``permanent`` end the job at once.
@@ -38,7 +39,7 @@ class RetryPolicy:
     def backoff(self, failures: int, *, dice: Callable[[float, float], float] = random.uniform) -> timedelta:
         """How long to wait after this many failures (1 after the first)."""
         ceiling = min(self.cap.total_seconds(), self.base.total_seconds() * 2 ** min(failures - 1, 64))
-        return timedelta(seconds=dice(0.0, ceiling))
+        return timedelta(seconds=dice(ceiling / 2, ceiling))
 
     def wait(self, failures: int, retry_after: timedelta | None) -> timedelta:
         """The backoff, or what the failure itself asked for where that is known, within bounds."""

@@ -28,10 +28,11 @@ def test_the_ceiling_doubles_up_to_the_cap(failures: int, expected: int) -> None
     assert timedelta(seconds=expected) == RetryPolicy().backoff(failures, dice=lambda low, high: high)
 
 
-def test_jitter_is_full() -> None:
-    """The dice may fall anywhere from nothing to the ceiling."""
+def test_a_retry_never_comes_at_once() -> None:
+    """The dice fall in the upper half only: five attempts are never spent on one bad second."""
     waits = [RetryPolicy().backoff(3, dice=dice) for dice in (min, max, lambda low, high: (low + high) / 2)]
-    assert [timedelta(seconds=seconds) for seconds in (0, 8, 4)] == waits
+    assert [timedelta(seconds=seconds) for seconds in (4, 8, 6)] == waits
+    assert all(timedelta(seconds=1) <= RetryPolicy().backoff(1) <= timedelta(seconds=2) for _ in range(100))
 
 
 @given(asked=st.timedeltas(), cap=SPANS, failures=st.integers(1, 99))

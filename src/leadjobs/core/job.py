@@ -36,15 +36,20 @@ class State(StrEnum):
 
 
 class Lane(StrEnum):
-    """How urgent a job is.  Live work gets most of the slots; backfill always gets some.
+    """How urgent a job is.  Live work gets most of the slots; the others always get some.
 
+    RETRY is where a live job waits for its next attempt, so that a burst of failures does not hold up what is new.
     ALONE is the engine's own: a job that was lost once waits there and runs with no neighbours, so that a job that
     kills its process harms nobody else.
     """
 
     LIVE = "live"
+    RETRY = "retry"
     BACKFILL = "backfill"
     ALONE = "alone"
+
+
+CHOOSABLE = (Lane.LIVE, Lane.BACKFILL)
 
 
 class DedupeScope(StrEnum):
@@ -134,8 +139,8 @@ class NewJob:
             raise EnqueueError(
                 f"run_at of {self.type} has no time zone: use an aware datetime, such as datetime.now(UTC)"
             )
-        if self.lane == Lane.ALONE:
-            raise EnqueueError(f"lane of {self.type}: 'alone' is for the engine; use 'live' or 'backfill'")
+        if self.lane not in CHOOSABLE:
+            raise EnqueueError(f"lane of {self.type}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,8 +163,8 @@ class JobType(Generic[P]):
         """Refuse a declaration that cannot work."""
         if not TYPE_NAME.match(self.name):
             raise EnqueueError(f"type {self.name!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
-        if self.lane == Lane.ALONE:
-            raise EnqueueError(f"lane of {self.name}: 'alone' is for the engine; use 'live' or 'backfill'")
+        if self.lane not in CHOOSABLE:
+            raise EnqueueError(f"lane of {self.name}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
         if self.timeout <= timedelta():
             raise EnqueueError(f"timeout of {self.name} is {self.timeout}: it must be longer than nothing")
 

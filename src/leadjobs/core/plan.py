@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 
 from leadjobs.core.job import Lane
 
-# Most slots go to live work, and never none to backfill: one in five while both wait.
-TURNS = (Lane.LIVE, Lane.LIVE, Lane.LIVE, Lane.LIVE, Lane.BACKFILL)
+# Most slots go to live work, and never none to the others: while all three wait, one in six each.
+TURNS = (Lane.LIVE, Lane.LIVE, Lane.RETRY, Lane.LIVE, Lane.LIVE, Lane.BACKFILL)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -76,7 +76,7 @@ class Rota:
             round_.pop(stream.tenant, None)
 
     def deal(self, slots: int, *, fits: Callable[[str], bool]) -> list[Share]:
-        """Share out the slots over the live and backfill streams whose type fits the time left, one by one in turn."""
+        """Share out the slots over the streams (of all lanes but *alone*) whose type fits the time left, one by one in turn."""
         dealt: Counter[Stream] = Counter()
         able = {
             lane for lane in set(TURNS) if any(fits(s.type) for streams in self._rounds[lane].values() for s in streams)

@@ -8,10 +8,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     CheckConstraint,
     Computed,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -71,7 +73,7 @@ class BackgroundJob(Base):
         CheckConstraint(
             "state IN ('PENDING', 'RUNNING', 'SUCCEEDED', 'FAILED', 'CANCELLED')", name="background_job_state"
         ),
-        CheckConstraint("lane IN ('live', 'backfill', 'alone')", name="background_job_lane"),
+        CheckConstraint("lane IN ('live', 'retry', 'backfill', 'alone')", name="background_job_lane"),
         CheckConstraint("scope IN ('retained', 'live')", name="background_job_scope"),
         CheckConstraint("(state = 'RUNNING') = (lease_until IS NOT NULL)", name="background_job_leased_iff_running"),
         CheckConstraint("jsonb_typeof(payload) = 'object'", name="background_job_payload"),
@@ -84,7 +86,7 @@ class BackgroundJob(Base):
             "id",
             postgresql_where=text("state = 'PENDING'"),
         ),
-        Index("background_job_running", "lease_until", postgresql_where=text("state = 'RUNNING'")),
+        Index("background_job_running", "type", "lease_until", postgresql_where=text("state = 'RUNNING'")),
         Index("background_job_failed", "id", postgresql_where=text("state = 'FAILED'")),
         Index("background_job_hold", "type", "tenant", "hold", unique=True, postgresql_where=text("hold IS NOT NULL")),
     )
@@ -120,6 +122,43 @@ class JobStep(Base):
     result: Mapped[Any] = mapped_column(JSONB)
     lease_no: Mapped[int] = mapped_column(Integer)
     finished_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+
+
+class JobHold(Base):
+    """What waits, why and until when: everything that goes by a name (a type, a resource, or all), maybe of one tenant.
+
+    ``until`` NULL means until somebody lets it go.
+    """
+
+    __tablename__ = "job_hold"
+
+    name: Mapped[str] = mapped_column(Key, primary_key=True)
+    kind: Mapped[str] = mapped_column(Key)
+    reason: Mapped[str] = mapped_column(Text)
+    until: Mapped[datetime | None] = mapped_column(Instant)
+    created_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+
+    __table_args__ = (
+        CheckConstraint("kind IN ('paused', 'busy', 'exhausted', 'over_budget')", name="job_hold_kind"),
+    )
+
+
+class JobLimit(Base):
+    """A limit that runners keep: they lock this row, count what runs, and claim no more than may.
+
+    ``types`` are those that share it, as runners said.  ``free_at`` is when a job may next start under the rate (jobs
+    per second).  ``max_running`` and ``rate`` are what a runner last declared, for those who look.
+    """
+
+    __tablename__ = "job_limit"
+
+    name: Mapped[str] = mapped_column(Key, primary_key=True)
+    types: Mapped[list[str]] = mapped_column(ARRAY(Key))
+    tenant: Mapped[str | None] = mapped_column(Key)
+    max_running: Mapped[int | None] = mapped_column(Integer)
+    rate: Mapped[float | None] = mapped_column(Double)
+    free_at: Mapped[datetime] = mapped_column(Instant, server_default=text("'-infinity'"))
+    noted_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
 
 
 class RunnerInvocation(Base):

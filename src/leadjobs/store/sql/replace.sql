@@ -11,7 +11,8 @@ SELECT lane, type, tenant, payload, dedupe_key, scope,
  WHERE current_setting('transaction_isolation') LIKE 'read %'
  ORDER BY ordinal
     ON CONFLICT (type, tenant, hold) WHERE hold IS NOT NULL DO UPDATE
-   SET payload      = CASE held.state WHEN 'PENDING' THEN excluded.payload ELSE held.payload END,
+   SET lane         = CASE WHEN held.state = 'PENDING' AND held.lane = 'retry' THEN 'live' ELSE held.lane END,
+       payload      = CASE held.state WHEN 'PENDING' THEN excluded.payload ELSE held.payload END,
        run_at       = CASE held.state WHEN 'PENDING' THEN excluded.run_at ELSE held.run_at END,
        generation   = CASE held.state WHEN 'PENDING' THEN held.generation + 1 ELSE held.generation END,
        attempts     = CASE held.state WHEN 'PENDING' THEN 0 ELSE held.attempts END,

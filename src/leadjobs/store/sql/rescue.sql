@@ -1,13 +1,22 @@
 -- Take back leases that have ended.  A job lost for the first time waits in the lane 'alone', where it will run with no
--- neighbours; only a loss there counts, and the last one allowed ends it.  Index: background_job_running.
-WITH expired AS MATERIALIZED (
-    SELECT id, lane, lease_no, generation, started_at,
-           lane = 'alone' AND losses + 1 >= CAST(:max_losses AS integer) AS is_last
-      FROM background_job
-     WHERE state = 'RUNNING' AND lease_until < coalesce(CAST(:now AS timestamptz), now())
-     ORDER BY lease_until
-     LIMIT CAST(:max_jobs AS integer)
-       FOR NO KEY UPDATE SKIP LOCKED
+-- neighbours; only a loss there counts, and the last one allowed ends it.  A loose scan of background_job_running: one
+-- probe per type.
+WITH RECURSIVE kind AS (
+    (SELECT type FROM background_job WHERE state = 'RUNNING' ORDER BY type LIMIT 1)
+    UNION ALL
+    SELECT next.type
+      FROM kind CROSS JOIN LATERAL (
+           SELECT type FROM background_job WHERE state = 'RUNNING' AND type > kind.type ORDER BY type LIMIT 1) AS next
+), expired AS MATERIALIZED (
+    SELECT ended.* FROM kind CROSS JOIN LATERAL (
+           SELECT id, lane, lease_no, generation, started_at,
+                  lane = 'alone' AND losses + 1 >= CAST(:max_losses AS integer) AS is_last
+             FROM background_job
+            WHERE state = 'RUNNING' AND type = kind.type COLLATE "C"
+              AND lease_until < coalesce(CAST(:now AS timestamptz), now())
+            ORDER BY lease_until
+            LIMIT CAST(:max_jobs AS integer)
+              FOR NO KEY UPDATE SKIP LOCKED) AS ended
 ), rescued AS (
     UPDATE background_job AS job
        SET state = CASE WHEN is_last AND next_payload IS NULL THEN 'FAILED' ELSE 'PENDING' END,
@@ -24,7 +33,7 @@ WITH expired AS MATERIALIZED (
            lease_until = NULL,
            finished_at = CASE WHEN is_last AND next_payload IS NULL THEN coalesce(CAST(:now AS timestamptz), now()) END
       FROM expired
-     WHERE job.id = expired.id
+     WHERE job.id = ANY (ARRAY(SELECT id FROM expired)) AND job.id = expired.id
     RETURNING job.id, job.type, job.state
 ), noted AS (
     INSERT INTO job_attempt (job_id, generation, lease_no, ended_as, started_at, ended_at)

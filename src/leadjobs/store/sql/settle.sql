@@ -1,7 +1,7 @@
 -- End the runs of jobs whose lease still holds, and keep a record of what went wrong.  Fenced by id and lease_no, never by
 -- the state (so that only the primary key can serve it), and only once the row is locked.  Rows that somebody else has locked
 -- are stepped over: try them again, or lock them first (fence.sql).  A job that was given a next payload while it ran is
--- waiting again, whatever became of this run.
+-- waiting again, whatever became of this run.  A live job waits for its next attempt in the lane 'retry'.
 WITH ending AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:endings AS jsonb))
         AS ending (id bigint, lease_no integer, state text, reason text, attempts integer, delay double precision,
@@ -17,6 +17,10 @@ WITH ending AS MATERIALIZED (
 ), settled AS (
     UPDATE background_job AS job
        SET state = CASE WHEN is_dirty THEN 'PENDING' ELSE ours.state END,
+           lane = CASE WHEN is_dirty AND job.lane = 'retry' THEN 'live'
+                       WHEN job.lane = 'live' AND NOT is_dirty AND ours.state = 'PENDING'
+                            AND ours.ended_as IN ('failed', 'timed_out') THEN 'retry'
+                       ELSE job.lane END,
            reason = CASE WHEN is_dirty THEN concat('runs again with a newer payload; the last run: ', ours.reason)
                          ELSE ours.reason END,
            payload = coalesce(job.next_payload, job.payload),

@@ -97,7 +97,7 @@ BOUNDS = {
     "claim": Bound({PENDING, KEY}, rows=4 * 2 * TENANTS, buffers=60 * 2 * TENANTS),
     "settle": Bound({KEY}, rows=2 * 200, buffers=40 * 200),
     "find_lost": Bound({KEY}, rows=200, buffers=10 * 200),
-    "rescue": Bound({RUNNING, KEY}, rows=2 * 100, buffers=1_500 * 100),
+    "rescue": Bound({RUNNING, KEY}, rows=2 * 100 + 2, buffers=60 * 100),  # and a probe for each type
     "backlog": Bound({PENDING}, rows=3 * 1000, buffers=5 * 1000),
     "find_holders of one": Bound({HOLD}, rows=1, buffers=10),
     "find_holders of 2000": Bound({HOLD}, rows=2000, buffers=10 * 2000),

@@ -12,10 +12,10 @@
 
 import traceback
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from json import dumps
-from typing import Literal
+from typing import Any, Literal
 
 from leadjobs.core.job import JobId, Lease, State
 from leadjobs.core.outcome import Done, GiveUp, Outcome, Retry, Skip, Snooze
@@ -47,6 +47,15 @@ class Ending:
     error_type: str | None = None
     error: str | None = None
     trace: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What the settle statement takes; what is not there is left out, as most is of a run that ended well."""
+        told = {"id": self.id, "lease_no": self.lease_no, "state": self.state, "reason": self.reason}
+        told["attempts"] = self.attempts
+        if self.state is State.SUCCEEDED:
+            return told
+        rest = {name: getattr(self, name) for name in ("delay", "run_at", "ended_as", "error_type", "error", "trace")}
+        return told | {name: value for name, value in rest.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +153,11 @@ class Run:
 
 def _kept(text: str) -> str:
     """Text that PostgreSQL can keep: it has no place for NUL, nor for half a surrogate pair."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def endings_json(endings: Iterable[Ending]) -> str:
     """The endings as one JSON array, the bind of the settle statement."""
-    return dumps([asdict(ending) for ending in endings], default=datetime.isoformat)
+    return dumps([ending.record() for ending in endings], default=datetime.isoformat)

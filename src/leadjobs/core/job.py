@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, NewType, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, NewType, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
@@ -211,15 +211,14 @@ class JobType(Generic[P]):
             lane=lane or self.lane,
         )
 
-    def read(self, stored: Mapping[str, Any]) -> P:
-        """The payload of a stored job, as its type.
+    def read(self, stored: str) -> P:
+        """The payload of a stored job, as its type; ``stored`` is JSON text.
 
         Raises:
             PayloadError: the stored payload does not fit the type (any more).
         """
-        text = json.dumps(stored)  # only from JSON does a strict type take text for a time
         try:
-            return self._adapter.validate_json(text)
+            return self._adapter.validate_json(stored)
         except ValidationError as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
         except Exception as error:
@@ -248,8 +247,7 @@ def _is_key(value: object) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to write about one job: it ends when the job's ``lease_no`` has moved on."""
 
     job_id: JobId
@@ -269,13 +267,26 @@ class StepsOfRun(Protocol):
         """The results of finished steps."""
 
 
+class RunOfJob(Protocol):
+    """What a job asks of the run it is in; the engine's is `leadjobs.flight.Flight`."""
+
+    @property
+    def steps(self) -> StepsOfRun:
+        """The steps of the run."""
+
+    def time_left(self) -> float:
+        """How many seconds the run still has."""
+
+    async def commit(self, connection: Any, outcome: Outcome) -> None:
+        """Commit the caller's rows and the end of the job."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Generic[P]):
     """A job while its handler runs.
 
     ``attempt`` is 1 in the first run and grows with each run that ended in an error.  ``generation`` grows when the
-    job is given a new payload or is retried by hand.  ``time_left()`` is how many seconds this run still has: the rest
-    of the timeout, or of the invocation where that ends first; give outside calls no more than that.
+    job is given a new payload or is retried by hand.
     """
 
     id: JobId
@@ -286,9 +297,14 @@ class Job(Generic[P]):
     generation: int
     created_at: datetime
     lease: Lease
-    time_left: Callable[[], float]
-    _commit: Callable[[Any, Outcome], Awaitable[None]] = field(repr=False)
-    _steps: StepsOfRun = field(repr=False)
+    _run: RunOfJob = field(repr=False)
+
+    def time_left(self) -> float:
+        """How many seconds this run still has: the rest of its timeout, or of the invocation where that ends first.
+
+        Give outside calls no more than that.
+        """
+        return self._run.time_left()
 
     async def step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do a part of the work once: its result (any JSON) is kept, and a later run of the job gets it from there.
@@ -305,7 +321,7 @@ class Job(Generic[P]):
             ...     text = await job.step("transcribe", lambda: transcribe(job.payload))   # never paid for twice
             ...     return Done(await job.step("summarize", lambda: summarize(text)))
         """
-        return cast("T", await self._steps.run(name, work))
+        return cast("T", await self._run.steps.run(name, work))
 
     async def keep(self, connection: Any, name: str, result: Any = None) -> None:
         """Finish a step whose work is the rows in ``connection``'s open transaction: both commit, or neither.
@@ -316,11 +332,11 @@ class Job(Generic[P]):
         Raises:
             LeaseLostError: somebody else owns the job by now; the transaction was rolled back.
         """
-        await self._steps.keep(connection, name, result)
+        await self._run.steps.keep(connection, name, result)
 
     async def finished(self) -> Mapping[str, Any]:
         """The results of the steps that this run or an earlier one has finished, by name."""
-        return await self._steps.finished()
+        return await self._run.steps.finished()
 
     async def commit(self, connection: Any, outcome: Outcome = DONE) -> Outcome:
         """Commit the handler's own rows and the end of the job in one transaction, or neither.
@@ -333,5 +349,5 @@ class Job(Generic[P]):
         Raises:
             LeaseLostError: somebody else owns the job by now; the transaction was rolled back.
         """
-        await self._commit(connection, outcome)
+        await self._run.commit(connection, outcome)
         return outcome

@@ -8,6 +8,7 @@ is decided here and nowhere else: lanes by weight, then tenants in turn, then a 
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from leadjobs.core.job import Lane
 
@@ -15,8 +16,7 @@ from leadjobs.core.job import Lane
 TURNS = (Lane.LIVE, Lane.LIVE, Lane.RETRY, Lane.LIVE, Lane.LIVE, Lane.BACKFILL)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Stream:
+class Stream(NamedTuple):
     """The waiting jobs of one tenant, of one type, in one lane."""
 
     lane: Lane
@@ -24,8 +24,7 @@ class Stream:
     tenant: str
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """How many jobs of a stream to claim."""
 
     stream: Stream
@@ -76,7 +75,7 @@ class Rota:
             round_.pop(stream.tenant, None)
 
     def deal(self, slots: int, *, fits: Callable[[str], bool]) -> list[Share]:
-        """Share out the slots over the streams (of all lanes but *alone*) whose type fits the time left, one by one in turn."""
+        """Share out the slots in turn over the streams, in all lanes but *alone*, whose type fits the time left."""
         dealt: Counter[Stream] = Counter()
         able = {
             lane for lane in set(TURNS) if any(fits(s.type) for streams in self._rounds[lane].values() for s in streams)

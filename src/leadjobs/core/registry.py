@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
 from leadjobs.core.job import DedupeScope, Job, JobType, Lane
@@ -20,6 +21,11 @@ class Handler(Generic[P]):
 
     type: JobType[P]
     run: Run[P]
+
+    @cached_property
+    def seconds(self) -> float:
+        """The type's timeout in seconds."""
+        return self.type.timeout.total_seconds()
 
     def __call__(self, job: Job[P]) -> Awaitable[Outcome]:
         """Run the function itself."""

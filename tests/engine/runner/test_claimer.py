@@ -32,16 +32,16 @@ async def test_a_lost_job_gets_its_turn_in_a_busy_invocation(stage: "Stage") -> 
 
         first = await claim(is_idle=True)
         assert first is not None
-        assert [Lane.ALONE] == [job.lane for job in first]
+        assert [Lane.ALONE] == [job.stream.lane for job in first]
         others = await claim(is_idle=True)
         assert others is not None
-        assert [Lane.LIVE] * 5 == [job.lane for job in others]
+        assert [Lane.LIVE] * 5 == [job.stream.lane for job in others]
 
         clock.advance(timedelta(seconds=ALONE_EVERY))
         assert await claim(is_idle=False) is None
         second = await claim(is_idle=True)
         assert second is not None
-        assert [Lane.ALONE] == [job.lane for job in second]
+        assert [Lane.ALONE] == [job.stream.lane for job in second]
         others = await claim(is_idle=False)
         assert others is not None
-        assert [Lane.LIVE] * 5 == [job.lane for job in others]
+        assert [Lane.LIVE] * 5 == [job.stream.lane for job in others]

@@ -21,4 +21,4 @@ UPDATE background_job
                ORDER BY run_at, id
                LIMIT share.slots
                  FOR NO KEY UPDATE SKIP LOCKED) AS due))
-RETURNING id, lane, type, tenant, payload, generation, attempts, lease_no, run_at, created_at, started_at
+RETURNING id, lease_no, lane, type, tenant, CAST(payload AS text), generation, attempts, run_at, created_at

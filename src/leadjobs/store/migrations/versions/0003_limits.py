@@ -1,4 +1,4 @@
-"""Limits (how much at once, how often), holds (what waits until a time, or until a person lets it go), the lane *retry*."""
+"""Limits (how many at once, how often), holds (what waits for a time or a person) and the lane *retry*."""
 
 from alembic import op
 

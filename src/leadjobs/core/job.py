@@ -12,6 +12,7 @@ from typing import Any, Generic, NamedTuple, NewType, Protocol, TypeVar, cast
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.retry import RetryPolicy
 from leadjobs.errors import EnqueueError, PayloadError
@@ -149,7 +150,8 @@ class JobType(Generic[P]):
 
     ``payload`` is anything pydantic can check: a BaseModel, a frozen dataclass, a TypedDict (of typing_extensions,
     before Python 3.12).  ``timeout`` ends one run; it is also how long a run is expected to take, so a job is started
-    only where it fits the time left.
+    only where it fits the time left.  ``limits`` bound what runs at once or starts within a span, over all runners.
+    ``uses`` names resources that the type depends on: a hold on one of them (see :class:`Hold`) holds the type back.
     """
 
     name: str
@@ -158,6 +160,8 @@ class JobType(Generic[P]):
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lane: Lane = Lane.LIVE
     scope: DedupeScope = DedupeScope.RETAINED
+    limits: tuple[Limit, ...] = ()
+    uses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot work."""
@@ -167,6 +171,13 @@ class JobType(Generic[P]):
             raise EnqueueError(f"lane of {self.name}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
         if self.timeout <= timedelta():
             raise EnqueueError(f"timeout of {self.name} is {self.timeout}: it must be longer than nothing")
+        for resource in self.uses:
+            check_resource(resource)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """What a hold may be on that holds this type back: its own name, and the resources that it uses."""
+        return tuple(dict.fromkeys((self.name, *self.uses, *(limit.of for limit in self.limits if limit.of))))
 
     @cached_property
     def _adapter(self) -> TypeAdapter[P]:

@@ -12,6 +12,7 @@ from psycopg.rows import args_row, scalar_row
 from leadjobs.core.clock import Clock, SystemClock
 from leadjobs.core.ending import Ending, endings_json
 from leadjobs.core.job import JobId, Lane, Lease, State
+from leadjobs.core.limit import names_of
 from leadjobs.core.plan import Share, Stream
 from leadjobs.core.report import Report
 from leadjobs.store.connection import OwnConnection, fetch_async, schema_wanted
@@ -113,10 +114,22 @@ class JobStore:
         rows = await self._rows_now("discover", lanes=list(Lane), types=list(types))
         return [Stream(Lane(row["lane"]), row["type"], row["tenant"]) for row in rows]
 
+    async def find_holds(self) -> dict[str, float | None]:
+        """The names that are held, and in how many seconds each is free again by itself, if it is."""
+        rows = await self._rows_now("find_holds")
+        return {row["name"]: None if row["seconds"] is None else float(row["seconds"]) for row in rows}
+
     async def claim(
-        self, shares: Sequence[Share], after: Mapping[Stream, Place], lease_seconds: Mapping[str, float]
+        self,
+        shares: Sequence[Share],
+        after: Mapping[Stream, Place],
+        lease_seconds: Mapping[str, float],
+        subjects: Mapping[str, Sequence[str]] | None = None,
     ) -> list[Claimed]:
-        """Take leases on the first due jobs of each share, in the order they are due."""
+        """Take leases on the first due jobs of each share, in the order they are due; none where a name is held.
+
+        ``subjects`` says what else than its own name may be held for jobs of a type.
+        """
         places = [after.get(share.stream, START) for share in shares]
         binds = {
             "lanes": [share.stream.lane for share in shares],
@@ -125,6 +138,9 @@ class JobStore:
             "slots": [share.slots for share in shares],
             "after_run_at": [place.run_at for place in places],
             "after_id": [place.id for place in places],
+            "names": [
+                json.dumps(names_of((subjects or {}).get(type_, [type_]), tenant)) for (_, type_, tenant), _ in shares
+            ],
             "lease_seconds": json.dumps(lease_seconds),
             "now": self._clock.database_now(),
         }

@@ -131,7 +131,7 @@ async def test_nonsense_from_a_handler_is_its_error_and_says_what_to_return(stag
 
     job = await stage.job(id_)
     assert (job["state"], job["attempts"], report.retried, report.stopped) == ("PENDING", 1, 1, "drained")
-    assert "a handler returns Done, Skip, Retry, Snooze or GiveUp" in job["reason"]
+    assert "a handler returns Done, Skip, Retry, Snooze, Hold or GiveUp" in job["reason"]
     assert (await stage.job(other))["state"] == "SUCCEEDED"
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadjobs import Lane
-from leadjobs.core.plan import Rota, Share, Stream
+from leadjobs.core.plan import TURNS, Rota, Share, Stream
 
 TENANTS = st.sampled_from([f"t{n}" for n in range(6)])
 TYPES = st.sampled_from(["A", "B", "C", "D"])
@@ -143,3 +143,44 @@ def test_one_slot_for_one_job_that_runs_alone() -> None:
 def test_an_empty_rota_deals_nothing() -> None:
     """Nothing waits, nothing is dealt."""
     assert ([], []) == (Rota().deal(5, may=anything), Rota().deal_alone(may=anything))
+
+
+@given(
+    tenants=st.integers(1, 30),
+    lanes=st.sets(st.sampled_from([Lane.LIVE, Lane.RETRY, Lane.BACKFILL]), min_size=1),
+    deals=DEALS,
+)
+def test_the_wait_of_a_tenant_is_bounded(tenants: int, lanes: set[Lane], deals: list[int]) -> None:
+    """Whatever else waits, and however the deals cut it up: six slots for each tenant with due work, and one round of
+    lanes, and everybody in every lane has had one."""
+    turns = rota(Stream(lane, "A", f"t{n}") for lane in lanes for n in range(tenants))
+    served: list[Stream] = []
+    for slots in [*deals, 6 * tenants + len(TURNS)]:
+        served = [share.stream for share in turns.deal(slots, may=anything)]
+    assert {Stream(lane, "A", f"t{n}") for lane in lanes for n in range(tenants)} == set(served)
+
+
+@given(refusals=st.lists(st.sets(st.sampled_from("abcde")), max_size=20))
+def test_a_stream_that_is_refused_loses_no_turn(refusals: list[set[str]]) -> None:
+    """Of those who may at last, whoever was refused longest comes first: nobody who was served before."""
+    turns = rota(live(tenant) for tenant in "abcde")
+    waiting = list("abcde")
+    for refused in refusals:
+        got = [share.stream.tenant for share in turns.deal(1, may=lambda s, no=refused: s.tenant not in no)]  # type: ignore[misc]
+        expected = next((tenant for tenant in waiting if tenant not in refused), None)
+        assert got == ([] if expected is None else [expected])
+        if expected is not None:
+            waiting.remove(expected)
+            waiting.append(expected)
+
+
+def test_a_refused_stream_is_asked_about_once_a_deal() -> None:
+    """Thousands that may not run cost a deal one look each, however many slots it has."""
+    asked: list[str] = []
+
+    def may(stream: Stream) -> bool:
+        asked.append(stream.tenant)
+        return stream.tenant == "z"
+
+    assert [Share(live("z"), 50)] == rota(live(tenant) for tenant in [*map(str, range(100)), "z"]).deal(50, may=may)
+    assert 100 == sum(tenant != "z" for tenant in asked)

@@ -15,6 +15,7 @@ from pydantic.errors import PydanticUserError
 from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.retry import RetryPolicy
+from leadjobs.core.storable import encode
 from leadjobs.errors import EnqueueError, PayloadError
 
 JobId = NewType("JobId", int)
@@ -120,16 +121,14 @@ class NewJob:
         """Check what the database would otherwise refuse less clearly."""
         if not TYPE_NAME.match(self.type):
             raise EnqueueError(f"type {self.type!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
-        for name, choices in (("lane", Lane), ("scope", DedupeScope), ("on_conflict", OnConflict)):
-            try:
-                object.__setattr__(self, name, choices(getattr(self, name)))
-            except ValueError as error:
-                raise EnqueueError(f"{name} of {self.type}: {error}") from None
+        if not (type(self.lane) is Lane and type(self.scope) is DedupeScope and type(self.on_conflict) is OnConflict):
+            self._choose()
         if not _is_object(self.payload):
             raise EnqueueError(f"payload of {self.type} is not an object: use a dict, or a JobType and its .job()")
-        for name, value in (("tenant", self.tenant), ("dedupe_key", self.dedupe_key)):
-            if not _is_key(value) and (name, value) != ("dedupe_key", None):
-                raise EnqueueError(f"{name} of {self.type}: at most {MAX_KEY} bytes of text without NUL")
+        if not _is_key(self.tenant):
+            raise EnqueueError(f"tenant of {self.type}: at most {MAX_KEY} bytes of text without NUL")
+        if self.dedupe_key is not None and not _is_key(self.dedupe_key):
+            raise EnqueueError(f"dedupe_key of {self.type}: at most {MAX_KEY} bytes of text without NUL")
         if self.dedupe_key == "":
             raise EnqueueError(f"dedupe_key of {self.type} is empty: leave it out, or give the job a name")
         if self.on_conflict is OnConflict.REPLACE and self.dedupe_key is None:
@@ -142,6 +141,14 @@ class NewJob:
             )
         if self.lane not in CHOOSABLE:
             raise EnqueueError(f"lane of {self.type}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
+
+    def _choose(self) -> None:
+        """Make choices of what was given as text."""
+        for name, choices in (("lane", Lane), ("scope", DedupeScope), ("on_conflict", OnConflict)):
+            try:
+                object.__setattr__(self, name, choices(getattr(self, name)))
+            except ValueError as error:
+                raise EnqueueError(f"{name} of {self.type}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +212,7 @@ class JobType(Generic[P]):
         try:
             checked = self._adapter.validate_python(payload)
             as_json = self._adapter.dump_python(checked, mode="json", by_alias=True, round_trip=True, warnings=False)
-            self._adapter.validate_json(json.dumps(as_json, allow_nan=False))  # pydantic trusts instances; we do not
+            self._adapter.validate_json(encode(as_json))  # pydantic trusts instances; we do not
         except (ValidationError, ValueError) as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
         if not isinstance(as_json, dict):
@@ -247,7 +254,7 @@ def first_problem(error: ValidationError | ValueError) -> str:
 
 
 def _is_object(payload: object) -> bool:
-    return isinstance(payload, Mapping)
+    return isinstance(payload, (dict, Mapping))  # a dict is found faster by its own name
 
 
 def _is_key(value: object) -> bool:

@@ -112,7 +112,7 @@ async def fetch_async(connection: Any, statement: Statement, params: Params) -> 
         async with make(row_factory=dict_row) as cursor:
             with schema_wanted():
                 await cursor.execute(statement.for_psycopg, params)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if cursor.rownumber is not None else []
     if _is_from("sqlalchemy.ext.asyncio", connection, "AsyncSession", "AsyncConnection", "async_scoped_session"):
         with schema_wanted():
             result = await connection.execute(statement.for_sqlalchemy, params)
@@ -127,7 +127,7 @@ def fetch_sync(connection: Any, statement: Statement, params: Params) -> Rows:
         make = partial(psycopg.Cursor, connection) if is_raw else connection.cursor
         with make(row_factory=dict_row) as cursor, schema_wanted():
             cursor.execute(statement.for_psycopg, params)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.rownumber is not None else []
     if _is_from("sqlalchemy.orm", connection, "Session", "scoped_session") or _is_from(
         "sqlalchemy", connection, "Connection"
     ):

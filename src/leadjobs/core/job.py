@@ -1,6 +1,5 @@
 """A job: its type, its states, what is asked of it and what a handler holds while it runs."""
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field

@@ -17,7 +17,7 @@ AnyJob = Job[dict[str, Any]]
 
 async def hold(stage: "Stage", name: str, until: str = "NULL") -> None:
     await stage.db.execute(
-        f"INSERT INTO job_hold (name, kind, reason, until) VALUES (%s, 'paused', 'by a test', {until})",  # type: ignore[arg-type]
+        f"INSERT INTO job_hold (name, kind, reason, until) VALUES (%s, 'paused', 'by a test', {until})",
         [name],
     )
 

@@ -8,7 +8,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from leadjobs.cli.context import database
+from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
+from leadjobs.cli.holds import at_holds
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.core.job import JobId, State
 from leadjobs.store.connection import connect
@@ -65,6 +66,20 @@ def show(job_id: Annotated[int, typer.Argument(metavar="ID")], as_json: JsonFlag
             (f"{x.ended_at:%Y-%m-%d %H:%M:%S}", x.generation, x.ended_as, x.error_type, x.error) for x in sheet.history
         ]
         print_table(("when", "generation", "ended as", "error", "message"), rows)
+
+
+@cli.command()
+def why(
+    job_id: Annotated[int, typer.Argument(metavar="ID")], app: AppOption = DEFAULT_APP, as_json: JsonFlag = False
+) -> None:
+    """Why a job is where it is: what keeps it, most lasting first."""
+    with database():
+        registry = load_runner(app).registry
+    reasons = at_holds(lambda desk: desk.why(JobId(job_id), registry))
+    if as_json:
+        print_json({"jobId": job_id, "why": reasons})
+    else:
+        console.print("\n".join(f"· {reason}" for reason in reasons), markup=False)
 
 
 @cli.command()

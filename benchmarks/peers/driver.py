@@ -39,18 +39,19 @@ class Work:
 
 
 class Driver(Protocol):
-    """One contestant: a module of :mod:`benchmarks.peers.drivers`.
+    """One contestant: a module of :mod:`benchmarks.peers.drivers`."""
 
-    ``SETTINGS`` says how it is set up, and why; ``PACKAGES`` whose versions matter.  ``run`` is ``asyncio.run`` or its
-    like.
-    """
+    @property
+    def SETTINGS(self) -> str:  # noqa: N802 - a module's constant
+        """How it is set up."""
 
-    SETTINGS: str
-    PACKAGES: tuple[str, ...]
+    @property
+    def PACKAGES(self) -> tuple[str, ...]:  # noqa: N802
+        """Whose versions matter."""
 
     @property
     def run(self) -> Callable[[Coroutine[Any, Any, Any]], Any]:
-        """Run a coroutine to its end."""
+        """``asyncio.run`` or its like."""
 
     async def install(self, url: str) -> None:
         """Make the tables in an empty database."""

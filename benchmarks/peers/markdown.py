@@ -14,8 +14,9 @@ def markdown(result: Result) -> str:
 
 
 def _head(result: Result) -> str:
-    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
+    machine = ", ".join(f"{name} {value}".strip() for name, value in result.machine.items())
     return (
+        "# leadjobs and its peers, measured\n\n"
         f"{result.date}. {machine}. Size {result.size:g}, medians of {result.rounds} rounds, every run checked for "
         "exactly-once.\n\n"
         "A ratio over 1 is better, whether more or less of it is: 2 is twice as good. Differences under 1.3 mean "

@@ -22,7 +22,7 @@ from benchmarks.peers.picture import picture
 from benchmarks.peers.result import Result
 from leadjobs.store.embedded import EmbeddedPostgres
 
-SIZES = {"small": 0.4, "full": 1.0}
+SIZES = {"small": 0.3, "full": 1.0}
 
 
 def main() -> None:

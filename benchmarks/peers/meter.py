@@ -1,5 +1,6 @@
 """What a drain costs the database: statements, WAL, dead rows."""
 
+import time
 from dataclasses import dataclass
 
 import psycopg
@@ -10,6 +11,10 @@ STATEMENTS = """
 SELECT coalesce(sum(calls), 0) FROM pg_stat_statements
  WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
    AND query !~* '^(begin|start transaction|commit|set |discard|reset|rollback)'
+"""
+OTHERS = """
+SELECT count(*) FROM pg_stat_activity
+ WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()
 """
 WAL = "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn"
 
@@ -41,7 +46,11 @@ def count_statements(connection: psycopg.Connection) -> None:
 
 
 def read(connection: psycopg.Connection) -> Reading:
-    """Read the counters; those of processes that have ended are complete."""
+    """Read the counters, when all others have left: that is when theirs are complete."""
+    for _ in range(500):
+        if _row(connection, OTHERS)[0] == 0:
+            break
+        time.sleep(0.01)
     connection.execute("SELECT pg_stat_clear_snapshot()")
     statements = _row(connection, STATEMENTS)[0] if has_statements(connection) else None
     wal, (dead, inserted) = _row(connection, WAL)[0], _row(connection, DEAD)

@@ -15,6 +15,7 @@ from typing import Any, Self
 from benchmarks.peers.environments import ROOT
 
 Answer = dict[str, Any]
+LEAVES_WITHIN = 10.0
 
 
 class BrokenError(Exception):
@@ -39,7 +40,8 @@ class Process:
             text=True,
         )
         self._lines: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
         self.tell(json.dumps(request))
 
     def _listen(self) -> None:
@@ -80,25 +82,28 @@ class Process:
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
         return " / ".join(lines[-3:]) or "nothing"
 
-    def close(self) -> None:
-        """End it, whatever it does."""
-        if self.is_alive:
-            try:
-                self._popen.wait(timeout=5 if self._lines.qsize() else 0)
-            except subprocess.TimeoutExpired:
-                self._popen.kill()
-        self._popen.wait()
-        for stream in (self._popen.stdin, self._popen.stdout):
-            if stream is not None:
-                with suppress(BrokenPipeError):
-                    stream.close()
+    def close(self, *, at_once: bool = False) -> None:
+        """End it; who has answered may leave in good order."""
+        if at_once:
+            self._popen.kill()
+        assert self._popen.stdin is not None
+        with suppress(BrokenPipeError):
+            self._popen.stdin.close()
+        try:
+            self._popen.wait(timeout=LEAVES_WITHIN)
+        except subprocess.TimeoutExpired:
+            self._popen.kill()
+            self._popen.wait()
+        self._listener.join()
+        assert self._popen.stdout is not None
+        self._popen.stdout.close()
         self._errors.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.close(at_once=kind is not None)
 
 
 def ask(interpreter: str, driver: str, request: Answer, *, within: float = 600.0) -> Answer:

@@ -83,7 +83,7 @@ PGQUEUER = Table(
     name="pgqueuer",
     number="(convert_from(payload, 'UTF8')::jsonb ->> 'n')::int",
     finished="false",
-    deleted="SELECT count(DISTINCT job_id) FROM pgqueuer_log WHERE status = 'successful'",
+    deleted="SELECT count(DISTINCT job_id) FROM pgqueuer_log WHERE status = 'successful' AND job_id > 0",
     background={
         "finished": f"""
             INSERT INTO pgqueuer_log (job_id, status, priority, entrypoint, aggregated)

@@ -72,7 +72,7 @@ def hold(plan: Plan, server_url: str, interpreter: Callable[[Contestant], str]) 
         date=datetime.now(UTC).date().isoformat(),
         size=plan.factor,
         rounds=plan.rounds,
-        machine=_machine(server_url),
+        machine=_machine(server_url, sorted({each.python for each in entrants if each.python})),
         server=_server(server_url),
         entrants=entrants,
         samples=samples,
@@ -105,13 +105,13 @@ def _tell(sample: Sample, rounds: int) -> None:
     print(f"{place} {metrics or 'FAILED: ' + sample.failure}", file=sys.stderr)
 
 
-def _machine(server_url: str) -> dict[str, str]:
+def _machine(server_url: str, pythons: Sequence[str]) -> dict[str, str]:
     with look(server_url) as connection:
         version = connection.info.server_version
     return {
         "": _processor(),
         "PostgreSQL": f"{version // 10000}.{version % 10000}",
-        "Python": platform.python_version(),
+        "Python": " and ".join(pythons),
         platform.system(): platform.release(),
         "8 kB written durably in": f"{flush_ms():g} ms",
     }

@@ -159,6 +159,7 @@ CASES = (
     Case("finished", "drain beside finished rows", drain, 20_000, rows=1_000_000, needs_drain=True),
     Case("future", "drain beside rows for later", drain, 20_000, rows=200_000, needs_drain=True),
     Case("blocked", "drain behind rows that nobody here may run", drain, 20_000, rows=50_000, needs_drain=True),
+    Case("paused", "drain behind rows of a paused type", drain, 20_000, rows=50_000, needs_drain=True),
     Case("pinned", "drain under a pinned snapshot", pinned, 30_000, needs_drain=True),
     Case("cost", "what a job costs the database", cost, 20_000, is_once=True),
     Case("start", "process start to first job", start, 1),

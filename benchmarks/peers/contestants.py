@@ -67,6 +67,10 @@ LEADJOBS = Table(
         "blocked": f"""
             INSERT INTO background_job (type, payload, run_at)
             SELECT 'UNKNOWN_TO_THIS_RUNNER', {PAYLOAD}, now() - interval '1 day' {SERIES}""",
+        "paused": f"""
+            WITH pause AS (INSERT INTO job_hold (name, kind, reason) VALUES ('BENCH_PAUSED', 'paused', 'bench'))
+            INSERT INTO background_job (type, payload, run_at)
+            SELECT 'BENCH_PAUSED', {PAYLOAD}, now() - interval '1 day' {SERIES}""",
     },
 )
 RAW = Table(

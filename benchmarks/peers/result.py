@@ -76,6 +76,7 @@ MEASURES = (
     Measure("finished", "per_second", "drain beside finished rows, of its own rate", "", is_share=True),
     Measure("future", "per_second", "drain beside rows for later, of its own rate", "", is_share=True),
     Measure("blocked", "per_second", "drain behind blocked rows, of its own rate", "", is_share=True),
+    Measure("paused", "per_second", "drain behind paused rows, of its own rate", "", is_share=True),
     Measure("pinned", "per_second", "drain under a pinned snapshot, of its own rate", "", is_share=True),
     Measure("pinned", "last_to_second", "the same, last tenth to second tenth", ""),
     Measure("cost", "statements", "statements per job", "statements", is_more_better=False),

@@ -41,12 +41,12 @@ def test_a_run_measures_and_checks_everybody_in_turn() -> None:
 
     The case that is told as a part of the plain drain brings that along, and rows in the background are not counted.
     """
-    contestants, cases = choose(["leadjobs", "raw", "oban"], ["enqueue", "blocked"])
+    contestants, cases = choose(["leadjobs", "raw", "oban"], ["enqueue", "paused"])
     result = hold(Plan(contestants, cases, factor=0.01, rounds=1), os.environ[SERVER], ours)
 
     assert [] == result.failures
     expected = {("enqueue", "raw"), ("enqueue", "leadjobs"), ("drain", "raw"), ("drain", "leadjobs")}
-    assert expected | {("blocked", "leadjobs")} == {(sample.case, sample.contestant) for sample in result.samples}
+    assert expected | {("paused", "leadjobs")} == {(sample.case, sample.contestant) for sample in result.samples}
     assert all(sample.metrics["per_second"] > 0 for sample in result.samples)
     assert ["", "", "not here"] == [entrant.absent for entrant in result.entrants]
     assert "Oban: absent, not here" in markdown(result)

@@ -20,6 +20,7 @@ SETTINGS = (
 )
 PACKAGES = ("leadjobs", "psycopg", "pydantic")
 BENCH: JobType[Any] = JobType(name="BENCH", payload=dict)
+PAUSED: JobType[Any] = JobType(name="BENCH_PAUSED", payload=dict)  # known to the runner; one case has rows of it
 
 
 async def install(url: str) -> None:
@@ -57,7 +58,11 @@ async def drain(url: str, work: Work, stop: asyncio.Event) -> None:
         await work.do(job.payload["n"])
         return Done()
 
-    runner = Runner(url, Registry(bench), budget=timedelta(minutes=15), concurrency=work.in_flight or IN_FLIGHT)
+    @handler(PAUSED)
+    async def paused(job: Job[Any]) -> Outcome:
+        raise AssertionError(f"job {job.id} is paused, and runs")
+
+    runner = Runner(url, Registry(bench, paused), budget=timedelta(minutes=15), concurrency=work.in_flight or IN_FLIGHT)
     stopping = asyncio.create_task(_stop(runner, stop))
     await runner.run()
     stopping.cancel()

@@ -1,0 +1,1 @@
+"""How each contestant is driven, by its public API and its best settings.  Each file runs in its own interpreter."""

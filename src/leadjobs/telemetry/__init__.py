@@ -6,7 +6,10 @@ from leadjobs.telemetry.facts import (
     JobEnded,
     JobFailed,
     JobRescued,
+    JobsPruned,
     LeaseLost,
+    PruneFailed,
+    ScheduleTicked,
     SettleFailed,
     tell,
 )
@@ -17,7 +20,10 @@ __all__ = [
     "JobEnded",
     "JobFailed",
     "JobRescued",
+    "JobsPruned",
     "LeaseLost",
+    "PruneFailed",
+    "ScheduleTicked",
     "SettleFailed",
     "tell",
 ]

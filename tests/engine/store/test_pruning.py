@@ -126,12 +126,15 @@ async def test_a_round_ends_where_all_is_young(shelf: Shelf) -> None:
     assert old
 
 
-async def test_two_that_prune_at_once_do_not_wait_for_each_other(shelf: Shelf, other: Other) -> None:
-    """One has the window; the other has better things to do."""
+async def test_two_that_prune_at_once_do_not_wait_for_each_other(
+    shelf: Shelf, other: Other, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One has the window; the other has better things to do, and does not even say so."""
     await ended(shelf, "SUCCEEDED", 11)
     await other.execute("SELECT 1 FROM job_sweep FOR UPDATE")
     async with asyncio.timeout(5):
         assert 0 == await prune(shelf)
+    assert [] == caplog.messages
     await other.rollback()
     assert 1 == await prune(shelf)
 

@@ -13,16 +13,12 @@ WITH kept AS MATERIALIZED (
     SELECT CAST(:place AS bigint) WHERE CAST(:place AS bigint) IS NOT NULL
 ), seen AS MATERIALIZED (
     SELECT job.* FROM start CROSS JOIN LATERAL (
-           SELECT id, created_at,
-                  finished_at < coalesce(CAST(:now AS timestamptz), now())
-                                - make_interval(secs => CAST(CAST(:seconds AS jsonb) ->> state AS double precision)) AS is_old
-             FROM background_job
-            WHERE id > start.place
+           SELECT id, created_at FROM background_job WHERE id > start.place
             ORDER BY id
             LIMIT CAST(:max_jobs AS integer)) AS job
 ), old AS MATERIALIZED (
     SELECT id, state FROM background_job
-     WHERE id = ANY (ARRAY(SELECT id FROM seen WHERE is_old))
+     WHERE id = ANY (ARRAY(SELECT id FROM seen))
        AND finished_at < coalesce(CAST(:now AS timestamptz), now())
                          - make_interval(secs => CAST(CAST(:seconds AS jsonb) ->> state AS double precision))
        FOR UPDATE SKIP LOCKED

@@ -47,13 +47,18 @@ class Pruner:
         One statement, which commits or leaves everything as it was; where another runner is at it, nothing is done.
         Where the database refuses or takes longer than ``seconds`` (2 at most), a warning is told and nothing deleted:
         an invocation has better things to fail of.
+
+        Raises:
+            OperationalError: the connection is gone.
         """
         if self._retention.shortest is None or seconds <= 0:
             return 0
         try:
             async with asyncio.timeout(min(seconds, MAX_SECONDS)):
                 window = await self._prune(None, most, is_dry=False)
-        except (TimeoutError, psycopg.IntegrityError) as error:
+        except (TimeoutError, psycopg.Error) as error:
+            if self._connection.broken:
+                raise
             tell(PruneFailed(error_type=type(error).__name__))
             return 0
         if window is None or not window.pruned:

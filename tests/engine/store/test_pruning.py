@@ -12,6 +12,7 @@ from tests.engine.store.test_plans import Recorder, plan_of, recorder  # noqa: F
 from leadjobs import JobId, Retention, enqueue
 from leadjobs.core.job import NewJob, Verdict
 from leadjobs.errors import SettingsError
+from leadjobs.store.connection import connect
 from leadjobs.store.desk import Desk
 from leadjobs.store.pruning import Pruner, Window
 
@@ -155,10 +156,22 @@ async def test_a_prune_that_takes_too_long_is_given_up(
     job_id = await ended(shelf, "SUCCEEDED", 11)
     await other.execute("LOCK TABLE background_job")
     assert 0 == await Pruner(shelf.db, KEPT, shelf.clock).prune_some(seconds=0.2)
+    await shelf.db.execute("SET statement_timeout = '100ms'")  # as a role may have it
+    assert 0 == await prune(shelf)
+    await shelf.db.execute("RESET statement_timeout")
     await other.rollback()
-    assert ["jobs.prune_failed error_type='TimeoutError'"] == [record.message for record in caplog.records]
+    assert [f"jobs.prune_failed error_type='{name}'" for name in ("TimeoutError", "QueryCanceled")] == caplog.messages
     assert [job_id] == await left(shelf)
     assert 1 == await prune(shelf)
+
+
+async def test_a_database_that_goes_away_is_no_matter_of_pruning(shelf: Shelf, db: Other) -> None:
+    """The invocation must hear of it."""
+    await ended(shelf, "SUCCEEDED", 11)
+    async with connect(shelf.url) as connection:
+        await db.execute("SELECT pg_terminate_backend(%s)", [connection.info.backend_pid])
+        with pytest.raises(psycopg.OperationalError):
+            await Pruner(connection, KEPT, shelf.clock).prune_some(seconds=60)
 
 
 async def test_by_hand_all_is_counted_and_then_deleted(shelf: Shelf) -> None:

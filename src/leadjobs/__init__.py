@@ -21,7 +21,9 @@ from leadjobs.core.limit import Limit
 from leadjobs.core.outcome import Done, GiveUp, Hold, Outcome, Retry, Skip, Snooze
 from leadjobs.core.registry import Handler, Registry, handler
 from leadjobs.core.report import Report
+from leadjobs.core.retention import Retention
 from leadjobs.core.retry import RetryPolicy
+from leadjobs.core.schedule import Schedule
 from leadjobs.enqueue import enqueue, enqueue_many, enqueue_many_sync, enqueue_sync
 from leadjobs.errors import LeadjobsError, LeaseLostError
 from leadjobs.runner import Runner
@@ -45,9 +47,11 @@ __all__ = [
     "Outcome",
     "Registry",
     "Report",
+    "Retention",
     "Retry",
     "RetryPolicy",
     "Runner",
+    "Schedule",
     "Skip",
     "Snooze",
     "State",

@@ -10,7 +10,8 @@ leadjobs) or *them* (the provider); ``is_transient`` says whether doing the same
     ├── StoreError                 LJ3  ours
     │   ├── LeaseLostError         normal where leases exist: the job has another owner by now
     │   ├── SchemaBehindError      migrations have not run
-    │   └── JobNotFoundError
+    │   ├── JobNotFoundError
+    │   └── ScheduleNotFoundError
     ├── WebhookError               LJ4  caller
     │   ├── UnknownSourceError
     │   ├── BadSignatureError
@@ -77,6 +78,13 @@ class JobNotFoundError(StoreError):
     """There is no job with this id."""
 
     code = "LJ303"
+    fault = "caller"
+
+
+class ScheduleNotFoundError(StoreError):
+    """There is no schedule of this name."""
+
+    code = "LJ304"
     fault = "caller"
 
 

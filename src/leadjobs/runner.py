@@ -11,7 +11,7 @@ whatever it had not committed by then is somebody else's to do.  Any number of i
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 
 import psycopg
@@ -21,14 +21,18 @@ from leadjobs.core.clock import Clock, Deadline, SystemClock
 from leadjobs.core.job import Lane, Lease
 from leadjobs.core.registry import Registry
 from leadjobs.core.report import Report, Stopped
+from leadjobs.core.retention import Retention
+from leadjobs.core.schedule import Schedule
 from leadjobs.errors import SettingsError
 from leadjobs.flight import Fate, Flight, Tower
 from leadjobs.settler import Settler
-from leadjobs.store.connection import Transactions, connect
+from leadjobs.store.connection import OwnConnection, Transactions, connect
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.store.limits import LimitStore
+from leadjobs.store.pruning import Pruner
 from leadjobs.tally import Tally
 from leadjobs.telemetry import InvocationEnded, tell
+from leadjobs.timetable import Timetable
 
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
@@ -45,8 +49,13 @@ class Runner:
     ``on_end`` is awaited when the last of the invocations that overlap in this process has ended: the place to close
     what handlers share.
 
+    ``schedules`` are jobs to enqueue at the ticks of cron expressions; each invocation begins with those that are due.
+    ``retention`` says how long jobs are kept that have ended: an invocation with time left deletes some of the others.
+    Without it nothing is ever deleted, for only you know how long you need a job's row, and its dedupe key held.
+
     Raises:
-        SettingsError: a job type's timeout fits no invocation; the message names the type and the fix.
+        SettingsError: a job type's timeout fits no invocation, or a schedule cannot work; the message names it and the
+            fix.
     """
 
     def __init__(
@@ -60,6 +69,8 @@ class Runner:
         max_losses: int = 2,
         clock: Clock | None = None,
         on_end: Callable[[], Awaitable[None]] | None = None,
+        schedules: Iterable[Schedule] = (),
+        retention: Retention | None = None,
     ) -> None:
         self.url, self.registry, self.budget = url, registry, budget
         self._reserve = reserve
@@ -69,6 +80,7 @@ class Runner:
             clock or SystemClock(),
             on_end,
         )
+        self.timetable, self.retention = Timetable(schedules, registry), retention
         self._active: set[_Invocation] = set()
         if concurrency < 1:
             raise SettingsError(f"concurrency is {concurrency}: at least one job must be able to run")
@@ -131,6 +143,7 @@ class _Invocation:
         self._most_at_once = (runner.concurrency + 1) // 2  # so that a claim and a settle go on side by side
         self._changed = asyncio.Event()
         self._stopped: Stopped | None = None
+        self._connection: OwnConnection
         self._tally = Tally(self._clock)
         self._looked_at = self._noted_at = self._clock.monotonic()
 
@@ -141,8 +154,8 @@ class _Invocation:
 
     async def run(self) -> Report:
         """Rescue, drain, land, report."""
-        async with connect(self._runner.url) as connection:
-            store, limits = JobStore(connection, self._clock), LimitStore(connection, self._clock)
+        async with connect(self._runner.url) as self._connection:
+            store, limits = JobStore(self._connection, self._clock), LimitStore(self._connection, self._clock)
             claimer = self._claimer = Claimer(store, limits, self._runner.registry, self._clock, usable=self._usable)
             settling = asyncio.create_task(self._settler.settle_all())
             watching = asyncio.create_task(self._time_out())
@@ -150,6 +163,8 @@ class _Invocation:
                 async with asyncio.timeout(_finite(self._deadline.seconds_left() - self._reserve / 2)):
                     await self._rescue(store)
                     self._stopped = await self._drain(store, claimer)
+                    if self._stopped == "drained":
+                        await self._prune()
             except (psycopg.OperationalError, TimeoutError):
                 self._stopped = "database"
             finally:
@@ -158,8 +173,16 @@ class _Invocation:
             return await self._report(store)
 
     async def _rescue(self, store: JobStore) -> None:
+        """Take back what dead owners left, and enqueue what schedules owe."""
         for job in await store.rescue(max_losses=self._runner.max_losses):
             self._tally.rescued(job)
+        self._tally.counts.scheduled += await self._runner.timetable.enqueue_due(self._connection, self._clock)
+
+    async def _prune(self) -> None:
+        """Delete some of the jobs that were kept long enough, in the time that is left."""
+        if (retention := self._runner.retention) is not None:
+            pruner = Pruner(self._connection, retention, self._clock)
+            self._tally.counts.pruned += await pruner.prune_some(seconds=self._cut_at.seconds_left())
 
     async def _drain(self, store: JobStore, claimer: Claimer) -> Stopped:
         """Claim and start jobs until none is left that may run and none runs, or the time is over."""
@@ -226,6 +249,7 @@ class _Invocation:
                     flight.cut_short("its lease was lost")
         if self._is_endless and now - self._noted_at >= NOTE_EVERY:
             await self._rescue(store)
+            await self._prune()
             await self._report(store)
 
     async def _land(self, settling: asyncio.Task[None]) -> None:

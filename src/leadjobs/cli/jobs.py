@@ -1,30 +1,44 @@
-"""``leadjobs jobs``: look at jobs, retry and cancel them."""
+"""``leadjobs jobs``: look at jobs, retry, cancel and delete them, one by one or as a filter finds them."""
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from typing import Annotated, TypeVar
 
 import typer
 
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
+from leadjobs.cli.dead_letters import Given, act, check, print_groups
 from leadjobs.cli.holds import at_holds
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.core.job import JobId, State
 from leadjobs.store.connection import connect
+from leadjobs.store.dead_letters import NEWEST, Action, BulkDesk, Look
 from leadjobs.store.desk import Desk, JobSheet
 
 T = TypeVar("T")
-Ids = Annotated[list[int], typer.Argument(metavar="ID…", help="Job ids.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Job ids; or else a filter.")]
+StateOption = Annotated[State | None, typer.Option(help="Only these.")]
+TypeOption = Annotated[str | None, typer.Option("--type", help="Only these.")]
+TenantOption = Annotated[str | None, typer.Option(help="Only this tenant's.")]
+ReasonOption = Annotated[
+    str | None, typer.Option(help="Only those whose reason has this in it; # stands for anything, as `dead` shows it.")
+]
+SinceOption = Annotated[
+    str | None, typer.Option(help="Only those that ended (or, unfinished, were added) since 2026-11-28T16:00Z, or 2h.")
+]
+BeforeOption = Annotated[str | None, typer.Option(help="Only those that did so until then: an instant, or 2h ago.")]
+MostOption = Annotated[int, typer.Option("--limit", help="At most so many, the newest.", min=1, max=100_000)]
+ApplyFlag = Annotated[bool, typer.Option("--apply", help="Do it; without, only show what would be done.")]
 
-cli = typer.Typer(name="jobs", help="Look at jobs, retry and cancel them.", no_args_is_help=True)
+cli = typer.Typer(name="jobs", help="Look at jobs; retry, cancel and delete them.", no_args_is_help=True)
 
 
-def _at_desk(do: Callable[[Desk], Awaitable[T]]) -> T:
+def _at_desk(do: Callable[[BulkDesk], Awaitable[T]]) -> T:
     async def at_desk() -> T:
         async with connect(url) as connection:
-            return await do(Desk(connection))
+            return await do(BulkDesk(connection))
 
     with database() as url:
         return asyncio.run(at_desk())
@@ -32,9 +46,9 @@ def _at_desk(do: Callable[[Desk], Awaitable[T]]) -> T:
 
 @cli.command("list")
 def list_jobs(
-    state: Annotated[State | None, typer.Option(help="Only these.")] = None,
-    type_name: Annotated[str | None, typer.Option("--type", help="Only these.")] = None,
-    tenant: Annotated[str | None, typer.Option(help="Only this tenant's.")] = None,
+    state: StateOption = None,
+    type_name: TypeOption = None,
+    tenant: TenantOption = None,
     most: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     as_json: JsonFlag = False,
 ) -> None:
@@ -83,24 +97,116 @@ def why(
 
 
 @cli.command()
-def retry(ids: Ids) -> None:
-    """Make jobs due now, with all their attempts."""
-
-    async def retry_all(desk: Desk) -> None:
-        for job_id in ids:
-            await desk.retry(JobId(job_id), by=getpass.getuser())
-            console.print(f"job {job_id} is due now")
-
-    _at_desk(retry_all)
+def dead(
+    type_name: TypeOption = None,
+    tenant: TenantOption = None,
+    most: Annotated[int, typer.Option("--limit", help="Look at so many of the newest.", min=1, max=100_000)] = NEWEST,
+    as_json: JsonFlag = False,
+) -> None:
+    """The dead letters: jobs that ended FAILED, by type and reason, the newest first."""
+    look: Look = _at_desk(lambda desk: desk.dead(type_name=type_name, tenant=tenant, most=most))
+    if as_json:
+        print_json([asdict(each) for each in look.groups])
+        return
+    print_groups(look.groups)
+    if look.is_cut:
+        console.print(f"\nThese are the newest {most}; there are more.")
 
 
 @cli.command()
-def cancel(ids: Ids) -> None:
-    """Cancel jobs that have not ended; `retry` brings them back."""
+def retry(
+    ids: Ids = None,
+    state: StateOption = None,
+    type_name: TypeOption = None,
+    tenant: TenantOption = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    before: BeforeOption = None,
+    most: MostOption = 1000,
+    is_real: ApplyFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Make jobs due now, with all their attempts: those with these ids, or all that a filter finds.
 
-    async def cancel_all(desk: Desk) -> None:
+    A filter without --state means FAILED ones.  Without --apply it only shows what it finds.
+    """
+
+    async def one(desk: Desk, job_id: JobId) -> str:
+        await desk.retry(job_id, by=getpass.getuser())
+        return "is due now"
+
+    given = Given(state=state, type_name=type_name, tenant=tenant, reason=reason, since=since, before=before)
+    _act(Action.RETRY, ids or [], one, given, most=most, is_real=is_real, as_json=as_json)
+
+
+@cli.command()
+def cancel(
+    ids: Ids = None,
+    state: StateOption = None,
+    type_name: TypeOption = None,
+    tenant: TenantOption = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    before: BeforeOption = None,
+    most: MostOption = 1000,
+    is_real: ApplyFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Cancel jobs that have not ended: those with these ids, or all that a filter finds; `retry` brings them back.
+
+    A filter without --state means PENDING and RUNNING ones.  Without --apply it only shows what it finds.
+    """
+
+    async def one(desk: Desk, job_id: JobId) -> str:
+        await desk.cancel(job_id, by=getpass.getuser())
+        return "is cancelled"
+
+    given = Given(state=state, type_name=type_name, tenant=tenant, reason=reason, since=since, before=before)
+    _act(Action.CANCEL, ids or [], one, given, most=most, is_real=is_real, as_json=as_json)
+
+
+@cli.command()
+def delete(
+    ids: Ids = None,
+    state: StateOption = None,
+    type_name: TypeOption = None,
+    tenant: TenantOption = None,
+    reason: ReasonOption = None,
+    since: SinceOption = None,
+    before: BeforeOption = None,
+    most: MostOption = 1000,
+    is_real: ApplyFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Delete jobs that have ended, for good: those with these ids, or all that a filter finds.
+
+    Their dedupe keys are free again.  A filter must name a --state.  Without --apply it only shows what it finds.
+    """
+
+    async def one(desk: Desk, job_id: JobId) -> str:
+        await desk.delete(job_id)
+        return "is deleted"
+
+    given = Given(state=state, type_name=type_name, tenant=tenant, reason=reason, since=since, before=before)
+    _act(Action.DELETE, ids or [], one, given, most=most, is_real=is_real, as_json=as_json)
+
+
+def _act(
+    action: Action,
+    ids: Sequence[int],
+    one: Callable[[Desk, JobId], Awaitable[str]],
+    given: Given,
+    *,
+    most: int,
+    is_real: bool,
+    as_json: bool,
+) -> None:
+    check(ids, given, is_real=is_real)
+
+    async def do(desk: BulkDesk) -> None:
         for job_id in ids:
-            await desk.cancel(JobId(job_id), by=getpass.getuser())
-            console.print(f"job {job_id} is cancelled")
+            console.print(f"job {job_id} {await one(desk, JobId(job_id))}")
+        if not ids:
+            await act(desk, action, given, most=most, is_real=is_real, as_json=as_json)
 
-    _at_desk(cancel_all)
+    _at_desk(do)

@@ -13,7 +13,8 @@ class Report:
     ``stopped``: *drained* (nothing due was left that may run), *deadline* (due work was left, or handed back, for want
     of time), *asked* (it was told to stop), *database* (the database went away). ``due`` counts the due jobs that are
     left, up to a ceiling of 1000.  ``since_completion_seconds`` is how long ago any runner last ended a job; None
-    where none did in the last week.
+    where none did in the last week.  ``scheduled`` counts the ticks of schedules that it enqueued a job for, and
+    ``pruned`` the jobs that it deleted because they were kept long enough.
     """
 
     stopped: Stopped = "drained"
@@ -25,6 +26,8 @@ class Report:
     handed_back: int = 0
     lost: int = 0
     rescued: int = 0
+    scheduled: int = 0
+    pruned: int = 0
     unsettled: int = 0
     due: int = 0
     oldest_due_seconds: float | None = None

@@ -1,4 +1,4 @@
-"""The operator's statements: look at jobs, retry and cancel them."""
+"""The operator's statements on single jobs: look at them, retry, cancel and delete them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -113,3 +113,14 @@ class Desk:
         if not rows:
             job = await self.show(job_id)
             raise StoreError(f"job {job_id} is {job.state}: cancel it first, or wait for its lease to end")
+
+    async def delete(self, job_id: JobId) -> None:
+        """Delete a job that has ended, with its attempts and steps; its dedupe key is free again.
+
+        Raises:
+            JobNotFoundError: there is none with this id.
+            StoreError: it has not ended.
+        """
+        if not await self._rows("delete", id=job_id):
+            job = await self.show(job_id)
+            raise StoreError(f"job {job_id} is {job.state}: cancel it first, or wait until it has ended")

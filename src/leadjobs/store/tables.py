@@ -169,3 +169,37 @@ class RunnerInvocation(Base):
     ended_at: Mapped[datetime] = mapped_column(Instant, index=True)
     last_completion_at: Mapped[datetime | None] = mapped_column(Instant)
     report: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class JobSchedule(Base):
+    """A schedule that a runner has declared, and how far it has come.
+
+    Ticks count from ``since`` on: the moment when it was first noted, got another expression or zone, or was resumed.
+    ``last_tick`` is the newest tick that a job was enqueued for, and ``last_job_id`` that job, which may have been
+    pruned since.  ``noted_at`` is when a runner last said that it has this schedule, to within an hour.
+    """
+
+    __tablename__ = "job_schedule"
+
+    name: Mapped[str] = mapped_column(Key, primary_key=True)
+    cron: Mapped[str] = mapped_column(Text)
+    tz: Mapped[str] = mapped_column(Text)
+    type: Mapped[str] = mapped_column(Key)
+    tenant: Mapped[str] = mapped_column(Key, server_default="")
+    since: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+    last_tick: Mapped[datetime | None] = mapped_column(Instant)
+    last_job_id: Mapped[int | None] = mapped_column(BigInteger)
+    paused_at: Mapped[datetime | None] = mapped_column(Instant)
+    paused_by: Mapped[str | None] = mapped_column(Text)
+    noted_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+
+
+class JobSweep(Base):
+    """How far a sweep over the job table has come: everything up to the id ``place`` was looked at in this round."""
+
+    __tablename__ = "job_sweep"
+
+    name: Mapped[str] = mapped_column(Key, primary_key=True)
+    place: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    rounds: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    moved_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))

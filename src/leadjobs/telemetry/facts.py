@@ -77,6 +77,36 @@ class SettleFailed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduleTicked(Fact):
+    """A job stands for a tick of a schedule: a new one, or the holder of the job's own key."""
+
+    name = "schedule.ticked"
+    schedule: str
+    tick: str
+    job_id: int
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsPruned(Fact):
+    """Jobs that were kept long enough were deleted."""
+
+    name = "jobs.pruned"
+    succeeded: int
+    cancelled: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PruneFailed(Fact):
+    """Old jobs could not be deleted: the database refused, or took too long.  None was."""
+
+    name = "jobs.prune_failed"
+    level = logging.WARNING
+    error_type: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationEnded(Fact):
     """A runner's invocation ended."""
 

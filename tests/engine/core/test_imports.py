@@ -14,6 +14,7 @@ HEAVY = [
     "pydantic_settings",
     "typer",
     "psycopg_pool",
+    "cronsim",
     "asyncpg",
     "rich",
 ]

@@ -91,7 +91,7 @@ async def test_all_that_keeps_a_job_is_told_at_once(url: str, db: Db) -> None:
 async def test_where_it_is_otherwise_is_told_too(url: str, db: Db, change: str, reason: str) -> None:
     """Unknown types, lost jobs, running and ended ones."""
     id_ = await add(db)
-    await db.execute(f"UPDATE background_job SET {change}")  # type: ignore[arg-type]
+    await db.execute(f"UPDATE background_job SET {change}")
     assert (await why(url, id_))[0].startswith(reason)
 
 

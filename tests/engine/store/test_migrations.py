@@ -19,7 +19,7 @@ from leadjobs.store.schema import ENGINE, VERSION_TABLE, missing_revisions, newe
 from leadjobs.store.tables import Base
 from leadjobs.store.url import sqlalchemy_url
 
-TABLES = {"background_job", "job_attempt", "runner_invocation"}
+TABLES = {"background_job", "job_attempt", "job_schedule", "job_sweep", "runner_invocation"}
 REVISION = """
 from alembic import op
 revision, down_revision, branch_labels, depends_on = "{id}", {down!r}, {labels!r}, None

@@ -1,0 +1,102 @@
+"""``leadjobs schedules``: what ticks when, and what became of the last ticks; pause, resume, run now."""
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import typer
+
+from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
+from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.enqueue import enqueue
+from leadjobs.errors import ScheduleNotFoundError
+from leadjobs.store.connection import connect
+from leadjobs.store.schedules import ScheduleLine, ScheduleStore
+
+T = TypeVar("T")
+Name = Annotated[str, typer.Argument(metavar="NAME", help="See `leadjobs schedules list`.")]
+
+cli = typer.Typer(name="schedules", help="Look at schedules; pause, resume and run them.", no_args_is_help=True)
+
+
+def _in_store(do: Callable[[ScheduleStore], Awaitable[T]]) -> T:
+    async def in_store() -> T:
+        async with connect(url) as connection:
+            return await do(ScheduleStore(connection))
+
+    with database() as url:
+        return asyncio.run(in_store())
+
+
+@cli.command("list")
+def list_schedules(as_json: JsonFlag = False) -> None:
+    """All schedules that runners have declared: their next ticks, their last ones, and what became of those."""
+    lines = _in_store(lambda store: store.list_schedules())
+    if as_json:
+        print_json([asdict(line) for line in lines])
+        return
+    print_table(
+        ("name", "cron", "zone", "type", "tenant", "next tick", "last tick", "its job", "state", "why", "declared"),
+        [
+            (
+                x.name,
+                x.cron,
+                x.tz,
+                x.type,
+                x.tenant,
+                _next(x),
+                _when(x.last_tick),
+                x.last_job_id,
+                x.last_job_state,
+                x.last_job_reason,
+                _when(x.noted_at),
+            )
+            for x in lines
+        ],
+    )
+
+
+@cli.command()
+def pause(name: Name) -> None:
+    """Let its ticks pass by until it is resumed; a job that is enqueued already runs."""
+    _in_store(lambda store: store.pause(name, by=getpass.getuser()))
+    console.print(f"schedule {name} is paused")
+
+
+@cli.command()
+def resume(name: Name) -> None:
+    """Let its ticks count again, from now on."""
+    _in_store(lambda store: store.resume(name))
+    console.print(f"schedule {name} goes on with its next tick")
+
+
+@cli.command()
+def run(name: Name, app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
+    """Enqueue its job now, out of turn, as the app declares it; its ticks stay as they are, and it may be paused."""
+    with database() as url:
+        timetable = load_runner(app).timetable
+        if name not in timetable:
+            known = ", ".join(each.name for each in timetable) or "none"
+            raise ScheduleNotFoundError(f"the app has no schedule {name}; it knows {known}")
+
+        async def add() -> tuple[int, str]:
+            async with connect(url) as connection:
+                added = await enqueue(connection, timetable[name].job)
+                return added.job_id, added.verdict
+
+        job_id, verdict = asyncio.run(add())
+    if as_json:
+        print_json({"job_id": job_id, "verdict": verdict})
+    else:
+        console.print(f"job {job_id}: {verdict}")
+
+
+def _when(instant: datetime | None) -> str | None:
+    return None if instant is None else f"{instant:%Y-%m-%d %H:%M:%S %Z}"
+
+
+def _next(line: ScheduleLine) -> str | None:
+    return f"paused by {line.paused_by}" if line.paused_at is not None else _when(line.next_tick)

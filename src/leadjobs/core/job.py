@@ -8,14 +8,11 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, NewType, Protocol, TypeVar, cast
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
-
 from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
+from leadjobs.core.payload import Shape, shape_of
 from leadjobs.core.retry import RetryPolicy
-from leadjobs.core.storable import encode
-from leadjobs.errors import EnqueueError, PayloadError
+from leadjobs.errors import EnqueueError
 
 JobId = NewType("JobId", int)
 P = TypeVar("P")
@@ -186,11 +183,8 @@ class JobType(Generic[P]):
         return tuple(dict.fromkeys((self.name, *self.uses, *(limit.of for limit in self.limits if limit.of))))
 
     @cached_property
-    def _adapter(self) -> TypeAdapter[P]:
-        try:  # NaN must be refused, and would turn into null unseen
-            return TypeAdapter(self.payload, config=ConfigDict(ser_json_inf_nan="constants"))
-        except PydanticUserError:  # a model, a dataclass or a TypedDict has a configuration of its own
-            return TypeAdapter(self.payload)
+    def _shape(self) -> Shape[P]:
+        return shape_of(self.name, self.payload)
 
     def job(
         self,
@@ -208,17 +202,9 @@ class JobType(Generic[P]):
         Raises:
             PayloadError: the payload does not fit the type; the message names the field.
         """
-        try:
-            checked = self._adapter.validate_python(payload)
-            as_json = self._adapter.dump_python(checked, mode="json", by_alias=True, round_trip=True, warnings=False)
-            self._adapter.validate_json(encode(as_json))  # pydantic trusts instances; we do not
-        except (ValidationError, ValueError) as error:
-            raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
-        if not isinstance(as_json, dict):
-            raise PayloadError(f"payload of {self.name} is not an object: use a model, a dataclass or a dict")
         return NewJob(
             type=self.name,
-            payload=as_json,
+            payload=self._shape.written(payload),
             tenant=tenant,
             dedupe_key=dedupe_key,
             scope=self.scope,
@@ -234,22 +220,7 @@ class JobType(Generic[P]):
         Raises:
             PayloadError: the stored payload does not fit the type (any more).
         """
-        try:
-            return self._adapter.validate_json(stored)
-        except ValidationError as error:
-            raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
-        except Exception as error:
-            raise PayloadError(f"payload of {self.name} cannot be read: {type(error).__name__}") from error
-
-
-def first_problem(error: ValidationError | ValueError) -> str:
-    """Where and what, in a line, without the value (it may be personal data)."""
-    if not isinstance(error, ValidationError):
-        return str(error)
-    problem = error.errors(include_input=False, include_url=False)[0]
-    where = ".".join(str(part) for part in problem["loc"])
-    what = "its tag names no member of the union" if problem["type"] == "union_tag_invalid" else problem["msg"]
-    return f"{where}: {what}" if where else what
+        return self._shape.read(stored)
 
 
 def _is_object(payload: object) -> bool:

@@ -76,7 +76,7 @@ class Rota:
             round_.pop(stream.tenant, None)
 
     def deal(self, slots: int, *, fits: Callable[[str], bool]) -> list[Share]:
-        """Share out the slots over the streams (of all lanes but *alone*) whose type fits the time left, one by one in turn."""
+        """Share out the slots over the streams (but *alone*) whose type fits the time left, one by one in turn."""
         dealt: Counter[Stream] = Counter()
         able = {
             lane for lane in set(TURNS) if any(fits(s.type) for streams in self._rounds[lane].values() for s in streams)

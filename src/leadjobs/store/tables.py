@@ -138,9 +138,7 @@ class JobHold(Base):
     until: Mapped[datetime | None] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
 
-    __table_args__ = (
-        CheckConstraint("kind IN ('paused', 'busy', 'exhausted', 'over_budget')", name="job_hold_kind"),
-    )
+    __table_args__ = (CheckConstraint("kind IN ('paused', 'busy', 'exhausted', 'over_budget')", name="job_hold_kind"),)
 
 
 class JobLimit(Base):

@@ -1,4 +1,4 @@
-"""Limits and holds: what may run at once, how often, and what waits until a time or a person says so; the lane *retry*."""
+"""Limits and holds: what may run at once, how often, and what waits until a time or a person says so; lane *retry*."""
 
 from alembic import op
 

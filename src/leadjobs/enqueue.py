@@ -9,8 +9,10 @@ differ in how they run what it asks for.
 
 from collections.abc import Collection, Generator, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 
+from leadjobs.core.clock import AHEAD
 from leadjobs.core.job import Enqueued, JobId, NewJob, OnConflict, Verdict
 from leadjobs.core.storable import storable_json
 from leadjobs.errors import EnqueueError
@@ -185,6 +187,7 @@ def _json(jobs: Collection[NewJob]) -> str:
 
 
 def _record(job: NewJob) -> dict[str, Any]:
+    delay = AHEAD.span + (job.delay or timedelta())
     return {
         "lane": job.lane,
         "type": job.type,
@@ -193,5 +196,5 @@ def _record(job: NewJob) -> dict[str, Any]:
         "dedupe_key": job.dedupe_key,
         "scope": job.scope,
         "run_at": job.run_at.isoformat() if job.run_at else None,
-        "delay": job.delay.total_seconds() if job.delay else None,
+        "delay": delay.total_seconds() if delay else None,
     }

@@ -6,6 +6,6 @@
 from leadjobs.store.desk import AttemptLine, JobSheet
 from leadjobs.testing.clock import FakeClock, LeapClock
 from leadjobs.testing.queue import Queue, Ran
-from leadjobs.testing.server import SchemaPart
+from leadjobs.testing.server import SchemaPart, new_database
 
-__all__ = ["AttemptLine", "FakeClock", "JobSheet", "LeapClock", "Queue", "Ran", "SchemaPart"]
+__all__ = ["AttemptLine", "FakeClock", "JobSheet", "LeapClock", "Queue", "Ran", "SchemaPart", "new_database"]

@@ -134,5 +134,5 @@ def _text(value: object) -> str:
 
 
 def _json(payload: Mapping[str, Any] | None) -> str:
-    text = json.dumps(payload, default=repr)
+    text = json.dumps(payload, default=repr, sort_keys=True)
     return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}…"

@@ -93,6 +93,11 @@ def leadjobs_schema():
             leadjobs_queue.add(send.type.job({}))
             assert (await leadjobs_queue.drain(send)).succeeded == 1
 
+        @pytest.mark.anyio
+        @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+        async def test_anyio(leadjobs_queue, anyio_backend):
+            assert (await leadjobs_queue.run_one(send, {})).job.reason == "sent"
+
         def test_tables(leadjobs_url, leadjobs_empty_url):
             wanted = {"from_text", "from_a_file", "from_a_version", "from_a_function", "background_job"}
             assert wanted <= tables(leadjobs_url)
@@ -100,8 +105,9 @@ def leadjobs_schema():
         """
     )
 
-    asyncio_too = ("-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
-    project.runpytest_subprocess("-Werror", *asyncio_too).assert_outcomes(passed=3)
+    plugins = ("-p", "pytest_asyncio.plugin", "-p", "anyio.pytest_plugin")
+    options = ("-Werror", "-o", "asyncio_default_fixture_loop_scope=function")
+    project.runpytest_subprocess(*plugins, *options).assert_outcomes(passed=4)
 
 
 def test_a_failure_is_told_at_its_line_and_with_the_queue(project: pytest.Pytester) -> None:

@@ -17,7 +17,7 @@ from leadjobs.testing.clock import LeapClock
 
 SLACK = timedelta(seconds=30)  # of an invocation's budget, beyond the longest timeout
 MOST_ROUNDS = 500  # that is some 10 s
-A_LEAP = timedelta(milliseconds=1)  # beyond the instant itself: a lease that ends now has not ended yet
+A_LEAP = timedelta(milliseconds=1)  # beyond the instant itself: no rounding falls short of it
 
 Runnable = Handler[Any] | Registry | Runner
 """What can be drained: handlers, a registry of them, or a runner of yours."""
@@ -41,7 +41,8 @@ class Patience:
 async def drain(url: str, clock: LeapClock, what: Sequence[Runnable], concurrency: int, patience: Patience) -> Report:
     """Run what is due; then leap to what is due next, as far as patience reaches, and run that."""
     clock.read_again()
-    end = None if patience.span is None else clock.now() + patience.span
+    begun = clock.now()
+    end = None if patience.span is None else begun + patience.span
     reports: list[Report] = []
     with _runner(url, clock, what, concurrency) as runner:
         while True:
@@ -52,7 +53,7 @@ async def drain(url: str, clock: LeapClock, what: Sequence[Runnable], concurrenc
             if upcoming is None or (end is not None and upcoming > end):
                 break
             if len(reports) == MOST_ROUNDS:
-                passed = timedelta(seconds=round(clock.ahead.total_seconds()))
+                passed = timedelta(seconds=int((clock.now() - begun).total_seconds()))
                 raise AssertionError(
                     f"jobs keep coming: after {MOST_ROUNDS} rounds and {passed} another one is due at "
                     f"{upcoming.isoformat()}; drain(through=…) lets a span pass"

@@ -53,6 +53,10 @@ def _named() -> str | None:
     if url:
         try:
             psycopg.connect(url, connect_timeout=10).close()
+        except psycopg.ProgrammingError:
+            raise StoreError(
+                f"{VARIABLE} cannot be read: it looks like postgresql://user:password@host:5432/name"
+            ) from None
         except psycopg.Error as error:
             raise StoreError(f"the server that {VARIABLE} names does not answer: {str(error).strip()}") from None
     return url

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
+from leadjobs.errors import StoreError
 from leadjobs.testing import plugin
 from leadjobs.testing.server import Server
 
@@ -75,6 +76,7 @@ def leadjobs_schema():
     project.makepyfile(
         test_shop="""
         import psycopg, pytest
+        from datetime import timedelta
         from shop import send
 
         def tables(url):
@@ -85,11 +87,11 @@ def leadjobs_schema():
         def test_sync(leadjobs_queue):
             leadjobs_queue.add(send.type.job({}))
             assert leadjobs_queue.drain_sync(send).succeeded == 1
-            leadjobs_queue.clock.advance_to(leadjobs_queue.clock.now())
+            leadjobs_queue.clock.advance(timedelta(days=1))
 
         @pytest.mark.asyncio
         async def test_async(leadjobs_queue):
-            assert leadjobs_queue.jobs() == []
+            assert (leadjobs_queue.jobs(), leadjobs_queue.clock.ahead) == ([], timedelta())
             leadjobs_queue.add(send.type.job({}))
             assert (await leadjobs_queue.drain(send)).succeeded == 1
 
@@ -203,6 +205,14 @@ def test_a_server_that_is_named_and_does_not_answer_is_an_error(
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(["the server that LEADJOBS_TEST_DATABASE_URL names does not answer: *"])
     result.stdout.no_fnmatch_line("*secret*")
+
+
+def test_a_server_whose_name_cannot_be_read_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The driver's own message would show the password."""
+    monkeypatch.setenv("LEADJOBS_TEST_DATABASE_URL", "postgresql+psycopg://ada:secret@db/postgres")
+    with pytest.raises(StoreError, match="looks like postgresql://user:password@host:5432/name") as refused:
+        _ = Server().url
+    assert "secret" not in str(refused.value)
 
 
 def test_the_plugin_loads_no_framework_before_a_test_asks_for_a_database() -> None:

@@ -98,7 +98,7 @@ def test_misuse_is_one_line_that_says_what_to_do(cli: Cli, argv: tuple[str, ...]
 def test_a_database_without_tables_says_to_migrate(cli: Cli, empty_url: str) -> None:
     """The commonest first mistake has its fix in the message; migrating twice does no harm."""
     assert "run `leadjobs migrate`" in cli("jobs", "list", code=1, DATABASE_URL=empty_url).stderr
-    assert ["0001_engine", "0002_steps", "1001_leads", "1002_every_channel"] == json.loads(
+    assert ["0001_engine", "0002_steps", "0003_limits", "1001_leads", "1002_every_channel"] == json.loads(
         cli("migrate", "--json", DATABASE_URL=empty_url).stdout
     )["applied"]
     assert "up to date" in cli("migrate", DATABASE_URL=empty_url).stdout

@@ -17,7 +17,8 @@ from leadjobs.core.job import (
     State,
     Verdict,
 )
-from leadjobs.core.outcome import Done, GiveUp, Outcome, Retry, Skip, Snooze
+from leadjobs.core.limit import Limit
+from leadjobs.core.outcome import Done, GiveUp, Hold, Outcome, Retry, Skip, Snooze
 from leadjobs.core.registry import Handler, Registry, handler
 from leadjobs.core.report import Report
 from leadjobs.core.retry import RetryPolicy
@@ -31,12 +32,14 @@ __all__ = [
     "Enqueued",
     "GiveUp",
     "Handler",
+    "Hold",
     "Job",
     "JobId",
     "JobType",
     "Lane",
     "LeadjobsError",
     "LeaseLostError",
+    "Limit",
     "NewJob",
     "OnConflict",
     "Outcome",

@@ -1,86 +1,179 @@
 """discover -> plan -> claim: which jobs to start now."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from itertools import islice
+from typing import Literal, NamedTuple
+
+import psycopg
 
 from leadjobs.core.clock import Clock
 from leadjobs.core.job import Lane
-from leadjobs.core.plan import Rota, Share, Stream
+from leadjobs.core.limit import NamedLimit, Rooms, names_of
+from leadjobs.core.plan import May, Rota, Share, Stream
 from leadjobs.core.registry import Registry
 from leadjobs.store.jobs import Claimed, JobStore, Place
+from leadjobs.store.limits import LimitStore
 
 LEASE_GRACE = 30.0  # seconds that a lease outlives its job's timeout by
-CLAIMS_PER_DISCOVERY = 20  # then the picture is old: late commits and new tenants come into view
+JOBS_PER_DISCOVERY = 128  # or four for each stream: then the picture is old, and newcomers come into view
 DISCOVER_EVERY = 1.0  # seconds, where the last look found nothing that could be claimed
-ALONE_EVERY = 30.0  # seconds between jobs that run alone, while others wait
 DISCOVER_EVERY_NEWS = 0.05  # seconds, where jobs have ended since: they may have enqueued others
+ALONE_EVERY = 30.0  # seconds between jobs that run alone, while others wait
+FULL_FOR = 0.1  # seconds until a limit that was full is looked at again, unless one of our own jobs has ended under it
+
+_Deal = Callable[[May], list[Share]]
+
+
+class _Closed(NamedTuple):
+    """A limit that had no room, or a hold, and when (on the process's clock) to look again."""
+
+    until: float
+    by: Literal["places", "a rate", "a hold"]
 
 
 class Claimer:
     """What one invocation knows of the queue, and its claims on it."""
 
-    def __init__(self, store: JobStore, registry: Registry, clock: Clock, *, usable: float) -> None:
-        self._store, self._clock, self._usable = store, clock, usable
-        self._timeouts = {handler.type.name: handler.type.timeout.total_seconds() for handler in registry}
+    def __init__(self, store: JobStore, limits: LimitStore, registry: Registry, clock: Clock, *, usable: float) -> None:
+        self._store, self._limits, self._registry, self._clock, self._usable = store, limits, registry, clock, usable
+        self._timeouts = {handler.type.name: handler.seconds for handler in registry}
+        self._subjects = {handler.type.name: handler.type.subjects for handler in registry}
         self._lease_seconds = {name: timeout + LEASE_GRACE for name, timeout in self._timeouts.items()}
+        self._limits_on = lru_cache(maxsize=10_000)(lambda stream: registry.limits_on(stream.type, stream.tenant))
         self._rota = Rota()
         self._places: dict[Stream, Place] = {}
+        self._closed: dict[str, _Closed] = {}
         self._discovered_at = self._alone_at = float("-inf")
-        self._claims = self._claims_since_discovery = self._found_since_discovery = self._ended_at_discovery = 0
+        self._claimed_since_discovery = self._ended_since_discovery = 0
+        self._seconds_left = usable  # the first claim takes what fits the whole budget: see claim()
+        self._has_claimed = self._is_picture_old = False
 
     @property
-    def knows_more(self) -> bool:
-        """Is there due work that it knows of and has not claimed?"""
-        return bool(self._rota)
+    def lacks_time(self) -> bool:
+        """Is there due work that it knows of, and that does not fit the time that was left at the last claim?"""
+        return any(self._timeouts[stream.type] > self._seconds_left for stream in self._rota)
 
-    async def claim(self, free: int, *, seconds_left: float, is_idle: bool, ended: int) -> list[Claimed] | None:
+    def seconds_to_room(self, *, within: float) -> float | None:
+        """In how long a rate or a hold lets go of due work; None where none does within so many seconds."""
+        now, within = self._clock.monotonic(), min(within, self._seconds_left)
+        spans = (closed.until - now for closed in self._closed.values() if closed.by != "places")
+        return min((span for span in spans if span <= within), default=None)
+
+    def ended(self, stream: Stream) -> None:
+        """A job of this stream has ended: it may have enqueued others, and left room under its limits."""
+        self._ended_since_discovery += 1
+        if self._registry.has_limits:
+            for limit in self._limits_on(stream):
+                if (closed := self._closed.get(limit.name)) and closed.by == "places":
+                    del self._closed[limit.name]
+
+    async def claim(self, free: int, *, seconds_left: float, is_idle: bool) -> list[Claimed] | None:
         """Take leases on up to ``free`` jobs that fit the time left; None if there is nothing to try at the moment.
 
         An empty list means that another try may find some.  Where ``is_idle``, it may be one job that must run alone.
-        ``ended`` counts the jobs that this invocation has ended: each may have enqueued others.
         """
-        await self._discover(ended, is_idle=is_idle)
         # The first claim takes what fits the whole budget: a timeout just as long must not miss by milliseconds.
-        shares = self._plan(free, seconds_left if self._claims else self._usable, is_idle=is_idle)
+        self._seconds_left = seconds_left if self._has_claimed else self._usable
+        self._reopen()
+        await self._discover(is_idle=is_idle)
+        if not self._is_turn_of_alone():
+            shares, claimed = await self._claim(lambda may: self._rota.deal(free, may=may), free)
+        elif is_idle:
+            shares, claimed = await self._claim(lambda may: self._rota.deal_alone(may=may), free)
+            self._alone_at = self._clock.monotonic() if shares else self._alone_at
+        else:
+            return None
         if not shares:
             return None
-        claimed = await self._store.claim(shares, self._places, self._lease_seconds)
-        self._claims += 1
-        self._claims_since_discovery += 1
-        self._found_since_discovery += len(claimed)
+        self._has_claimed = True
+        self._claimed_since_discovery += len(claimed)
         self._keep_places(shares, claimed)
         return claimed
 
-    async def _discover(self, ended: int, *, is_idle: bool) -> None:
+    async def _discover(self, *, is_idle: bool) -> None:
         """Look for streams where none is left or the picture is old; not again and again where nothing moves."""
-        if self._rota and self._claims_since_discovery < CLAIMS_PER_DISCOVERY:
+        is_old = self._is_picture_old or self._claimed_since_discovery >= max(JOBS_PER_DISCOVERY, 4 * len(self._rota))
+        if self._rota and not is_old:
             return
         waited = self._clock.monotonic() - self._discovered_at
-        has_news = ended > self._ended_at_discovery and (is_idle or waited >= DISCOVER_EVERY_NEWS)
-        if waited >= DISCOVER_EVERY or self._found_since_discovery or has_news:
-            self._rota.refill(await self._store.discover(list(self._timeouts)))
+        has_news = self._ended_since_discovery and (is_idle or waited >= DISCOVER_EVERY_NEWS)
+        if waited >= DISCOVER_EVERY or self._claimed_since_discovery or has_news or is_old:
+            self._claimed_since_discovery = self._ended_since_discovery = 0  # now: some may end while we look
+            self._is_picture_old = False
+            self._rota.refill(await self._unheld(await self._store.discover(list(self._timeouts))))
             self._places.clear()
-            self._discovered_at, self._ended_at_discovery = self._clock.monotonic(), ended
-            self._claims_since_discovery = self._found_since_discovery = 0
+            self._discovered_at = self._clock.monotonic()
 
-    def _plan(self, free: int, seconds_left: float, *, is_idle: bool) -> list[Share]:
-        """Whose turn it is.
+    async def _unheld(self, streams: list[Stream]) -> list[Stream]:
+        """The streams that no hold keeps back; the claim looks again, for a hold that comes meanwhile."""
+        held = await self._store.find_holds()
+        if not held:
+            return streams
+        now = self._clock.monotonic()
+        free = []
+        for stream in streams:
+            keeping = held.keys() & names_of(self._subjects[stream.type], stream.tenant)
+            for name in keeping:
+                if (seconds := held[name]) is not None:
+                    self._closed[name] = _Closed(now + seconds, "a hold")
+            if not keeping:
+                free.append(stream)
+        return free
 
-        A job that must run alone comes first in an invocation, when nothing else is left, and in a busy one now and
-        then: nothing is claimed beside what runs until its turn has come.
+    def _reopen(self) -> None:
+        """Forget what has opened by itself; where a hold has ended, the picture is old."""
+        now = self._clock.monotonic()
+        for name, closed in list(self._closed.items()):
+            if closed.until <= now:
+                del self._closed[name]
+                self._is_picture_old |= closed.by == "a hold"
+
+    def _may(self, stream: Stream) -> bool:
+        """Does it fit the time left, and is it under no limit that is known to have no room?"""
+        if self._timeouts[stream.type] > self._seconds_left:
+            return False
+        return not self._closed or all(limit.name not in self._closed for limit in self._limits_on(stream))
+
+    async def _claim(self, deal: _Deal, free: int) -> tuple[list[Share], list[Claimed]]:
+        """Deal, and claim what was dealt: under the locks of the limits that it comes under, if any."""
+        limits = self._limits_in_turn(free)
+        if not limits:
+            shares = deal(self._may)
+            return shares, await self._take(shares)
+        try:
+            async with self._limits.locked(limits) as rooms:
+                shares = deal(lambda stream: self._may(stream) and rooms.take(self._limits_on(stream)))
+                claimed = await self._take(shares)
+                for job in claimed:
+                    rooms.started(self._limits_on(job.stream))
+        except psycopg.errors.LockNotAvailable:  # somebody has held one for long: as if none had room
+            rooms, shares, claimed = Rooms({}, dict.fromkeys(each.name for each in limits)), [], []
+        now = self._clock.monotonic()
+        for name, wait in rooms.closed.items():
+            self._closed[name] = _Closed(now + FULL_FOR, "places") if wait is None else _Closed(now + wait, "a rate")
+        return shares, claimed
+
+    async def _take(self, shares: list[Share]) -> list[Claimed]:
+        if not shares:
+            return []
+        return await self._store.claim(shares, self._places, self._lease_seconds, self._subjects)
+
+    def _limits_in_turn(self, free: int) -> list[NamedLimit]:
+        """The limits of those whose turn it may be: the next in each lane, as many as there are slots."""
+        if not self._registry.has_limits:
+            return []
+        streams = (stream for lane in self._rota.in_turn() for stream in islice(filter(self._may, lane), free))
+        return [limit for stream in streams for limit in self._limits_on(stream)]
+
+    def _is_turn_of_alone(self) -> bool:
+        """A job that must run alone comes first in an invocation, when nothing else is left, and now and then.
+
+        Until its turn has come, nothing is claimed beside what runs.
         """
-
-        def fits(type_name: str) -> bool:
-            return self._timeouts[type_name] <= seconds_left
-
-        waits = any(stream.lane is Lane.ALONE and fits(stream.type) for stream in self._rota)
-        if waits and self._is_alone_due():
-            shares = self._rota.deal_alone(fits=fits) if is_idle else []
-            self._alone_at = self._clock.monotonic() if shares else self._alone_at
-            return shares
-        return self._rota.deal(free, fits=fits)
-
-    def _is_alone_due(self) -> bool:
+        if not any(stream.lane is Lane.ALONE and self._may(stream) for stream in self._rota):
+            return False
         has_waited = self._clock.monotonic() - self._alone_at >= ALONE_EVERY
         return has_waited or self._rota.lanes == {Lane.ALONE}
 

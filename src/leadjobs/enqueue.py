@@ -7,9 +7,10 @@ The steps are written once, as a generator that asks for statements; :func:`enqu
 differ in how they run what it asks for.
 """
 
-from collections.abc import Collection, Generator, Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from operator import itemgetter
 from typing import Any, cast
 
 from leadjobs.core.clock import AHEAD
@@ -22,7 +23,8 @@ from leadjobs.store.statements import Statement, statement
 # A holder may end and let go of its key between our insert and our look: then we insert again.
 MAX_ROUNDS = 5
 
-_Steps = Generator[tuple[Statement, Params], Rows, list[Enqueued]]
+_Ask = tuple[Statement, Params]
+_Key = tuple[str, str, str]  # type, tenant and dedupe key: what a held key is unique in
 
 
 async def enqueue(connection: Any, job: NewJob) -> Enqueued:
@@ -80,33 +82,22 @@ def enqueue_many_sync(connection: Any, jobs: Iterable[NewJob]) -> list[Enqueued]
         return cast("list[Enqueued]", end.value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
-    """What a dedupe key is unique in."""
-
-    type: str
-    tenant: str
-    dedupe_key: str
-
-    @classmethod
-    def of(cls, job: NewJob) -> "_Key | None":
-        return None if job.dedupe_key is None else cls(job.type, job.tenant, job.dedupe_key)
-
-
-def _enqueue(jobs: list[NewJob]) -> _Steps:
+def _enqueue(jobs: list[NewJob]) -> Generator[_Ask, Rows, list[Enqueued]]:
     """Ask for the statements that add the jobs, and say what became of each.
 
     What can be refused is refused before anything is written: all payloads are made JSON first, and jobs without a key,
     which cannot fail, are added last.
     """
     alone = {place: job for place, job in enumerate(jobs) if job.dedupe_key is None}
-    alone_json = _json(alone.values())
-    groups = [_Group.of(jobs, on_conflict) for on_conflict in OnConflict]
+    groups = [_Group.of(jobs, OnConflict.IGNORE), _Group.of(jobs, OnConflict.REPLACE)]
+    inserts = [_insert(group.standing.values(), group.on_conflict) if group.standing else None for group in groups]
+    insert_alone = _insert(alone.values()) if alone else None
     answers: dict[int, Enqueued] = {}
-    for group in groups:
-        answers |= yield from _enqueue_keyed(group)
-    if alone:
-        rows = yield statement("enqueue"), {"jobs": alone_json}
+    for group, insert in zip(groups, inserts, strict=True):
+        if insert:
+            answers |= yield from _enqueue_keyed(group, insert)
+    if insert_alone:
+        rows = yield insert_alone
         ids = sorted(JobId(row["id"]) for row in rows)
         answers |= {place: Enqueued(id_, Verdict.INSERTED) for place, id_ in zip(alone, ids, strict=True)}
     return [answers[place] for place in range(len(jobs))]
@@ -117,54 +108,55 @@ class _Group:
     """The jobs with a key that treat a held one alike; of each key one job stands, in one order for all callers."""
 
     on_conflict: OnConflict
-    jobs: dict[int, NewJob]
+    keys: dict[int, _Key]
     standing: dict[_Key, NewJob]
-    json: str
 
     @classmethod
     def of(cls, jobs: list[NewJob], on_conflict: OnConflict) -> "_Group":
-        alike = {
-            place: job
-            for place, job in enumerate(jobs)
-            if job.dedupe_key is not None and job.on_conflict is on_conflict
-        }
-        standing = _one_per_key(alike, on_conflict)
-        ordered = dict(sorted(standing.items(), key=lambda item: (item[0].type, item[0].tenant, item[0].dedupe_key)))
-        return cls(on_conflict, alike, ordered, _json(ordered.values()))
+        """The first job of each key stands, or the last where it replaces."""
+        keys: dict[int, _Key] = {}
+        standing: dict[_Key, NewJob] = {}
+        for place, job in enumerate(jobs):
+            if job.dedupe_key is not None and job.on_conflict is on_conflict:
+                keys[place] = key = (job.type, job.tenant, job.dedupe_key)
+                if on_conflict is OnConflict.REPLACE or key not in standing:
+                    standing[key] = job
+        return cls(on_conflict, keys, dict(sorted(standing.items(), key=itemgetter(0))))
 
 
-def _enqueue_keyed(group: _Group) -> Generator[tuple[Statement, Params], Rows, dict[int, Enqueued]]:
+def _enqueue_keyed(group: _Group, insert: _Ask) -> Generator[_Ask, Rows, dict[int, Enqueued]]:
     """Add one group's jobs, or find those that hold their keys."""
-    insert = statement("enqueue" if group.on_conflict is OnConflict.IGNORE else "replace")
-    missing, text = group.standing, group.json
+    missing = group.standing
     found: dict[_Key, Enqueued] = {}
     for _ in range(MAX_ROUNDS):
-        for ask in (insert, statement("find_holders")) if missing else ():
-            rows = yield ask, {"jobs": text}
-            found |= {_key_of(row): Enqueued(JobId(row["id"]), Verdict(row["verdict"])) for row in rows}
+        found |= _verdicts((yield insert))
+        missing = {key: job for key, job in missing.items() if key not in found}
+        if missing:
+            found |= _verdicts((yield _find_holders(missing)))
             missing = {key: job for key, job in missing.items() if key not in found}
-            if not missing:
-                break
-            text = _json(missing.values())
-    if missing:
-        names = ", ".join(f"{key.type}/{key.dedupe_key}" for key in list(missing)[:3])
-        raise EnqueueError(f"cannot see who holds the dedupe key of {names}: enqueue in a READ COMMITTED transaction")
+        if not missing:
+            return _answers(group, found)
+        insert = _insert(missing.values(), group.on_conflict)
+    names = ", ".join(f"{type_}/{dedupe_key}" for type_, _, dedupe_key in list(missing)[:3])
+    raise EnqueueError(f"cannot see who holds the dedupe key of {names}: enqueue in a READ COMMITTED transaction")
+
+
+def _verdicts(rows: Rows) -> dict[_Key, Enqueued]:
+    """What became of each key that a statement tells about."""
+    return {
+        (row["type"], row["tenant"], row["dedupe_key"]): Enqueued(JobId(row["id"]), Verdict(row["verdict"]))
+        for row in rows
+    }
+
+
+def _answers(group: _Group, found: dict[_Key, Enqueued]) -> dict[int, Enqueued]:
+    """The answer to each of the group's jobs, by its place."""
     answers: dict[int, Enqueued] = {}
     answered: set[_Key] = set()
-    for place, job in group.jobs.items():
-        if (key := _Key.of(job)) is not None:
-            answers[place] = _again(found[key], group.on_conflict) if key in answered else found[key]
-            answered.add(key)
+    for place, key in group.keys.items():
+        answers[place] = _again(found[key], group.on_conflict) if key in answered else found[key]
+        answered.add(key)
     return answers
-
-
-def _one_per_key(jobs: dict[int, NewJob], on_conflict: OnConflict) -> dict[_Key, NewJob]:
-    """The job that stands for each key: the first one, or the last where it replaces."""
-    standing: dict[_Key, NewJob] = {}
-    for job in jobs.values():
-        if (key := _Key.of(job)) is not None and (key not in standing or on_conflict is OnConflict.REPLACE):
-            standing[key] = job
-    return standing
 
 
 def _again(found: Enqueued, on_conflict: OnConflict) -> Enqueued:
@@ -174,27 +166,32 @@ def _again(found: Enqueued, on_conflict: OnConflict) -> Enqueued:
     return Enqueued(found.job_id, Verdict.REPLACED) if found.verdict is Verdict.INSERTED else found
 
 
-def _key_of(row: Any) -> _Key:
-    return _Key(row["type"], row["tenant"], row["dedupe_key"])
-
-
-def _json(jobs: Collection[NewJob]) -> str:
-    """The jobs as the array that the statements unfold: one bind, in every driver's reach."""
+def _insert(jobs: Iterable[NewJob], on_conflict: OnConflict = OnConflict.IGNORE) -> _Ask:
+    """How to add the jobs: as the array that the statement unfolds, one bind in every driver's reach."""
     try:
-        return storable_json([_record(job) for job in jobs])
+        text = storable_json([_record(job) for job in jobs])
     except ValueError as error:
         raise EnqueueError(f"a payload {error}") from None
+    return statement("enqueue" if on_conflict is OnConflict.IGNORE else "replace"), {"jobs": text}
+
+
+def _find_holders(keys: Iterable[_Key]) -> _Ask:
+    """How to find who holds the keys; their payloads went out with the insert, and need not go again."""
+    asked = [{"type": type_, "tenant": tenant, "dedupe_key": dedupe_key} for type_, tenant, dedupe_key in keys]
+    return statement("find_holders"), {"jobs": storable_json(asked)}
 
 
 def _record(job: NewJob) -> dict[str, Any]:
-    delay = AHEAD.span + (job.delay or timedelta())
-    return {
+    record: dict[str, Any] = {
         "lane": job.lane,
         "type": job.type,
         "tenant": job.tenant,
-        "payload": dict(job.payload),
+        "payload": job.payload if isinstance(job.payload, dict) else dict(job.payload),
         "dedupe_key": job.dedupe_key,
         "scope": job.scope,
-        "run_at": job.run_at.isoformat() if job.run_at else None,
-        "delay": delay.total_seconds() if delay else None,
     }
+    if job.run_at is not None:
+        record["run_at"] = job.run_at.isoformat()
+    if job.delay is not None or AHEAD.span:
+        record["delay"] = (AHEAD.span + (job.delay or timedelta())).total_seconds()
+    return record

@@ -5,11 +5,14 @@ text) stands here, and is tried against the doors.
 """
 
 from importlib.metadata import version
+from inspect import cleandoc
 from typing import Any, Final
 
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 from pydantic.json_schema import GenerateJsonSchema, models_json_schema
 
-from leadjobs.core.report import Report
+from leadjobs.core.report import Report, to_camel
 from leadjobs.leads.door import MAX_PAGE, PAGE
 from leadjobs.leads.views import MAX_ID, LeadDetail, LeadPage, ScoreFilter
 from leadjobs.ops.health import Health
@@ -38,7 +41,9 @@ class _Untitled(GenerateJsonSchema):
 
 def openapi() -> Json:
     """The document."""
-    models = (Report, Health, LeadPage, LeadDetail)
+    says: dict[str, Any] = {"description": cleandoc(Report.__doc__ or "")}
+    report = dataclass(Report, config=ConfigDict(alias_generator=to_camel, json_schema_extra=says))
+    models = (report, Health, LeadPage, LeadDetail)
     _, definitions = models_json_schema(
         [(model, "serialization") for model in models], ref_template=_REF, schema_generator=_Untitled
     )

@@ -22,15 +22,18 @@ from leadjobs.core.job import Lane, Lease
 from leadjobs.core.registry import Registry
 from leadjobs.core.report import Report, Stopped
 from leadjobs.errors import SettingsError
-from leadjobs.flight import Fate, Flight, Landed
+from leadjobs.flight import Fate, Flight, Tower
 from leadjobs.settler import Settler
 from leadjobs.store.connection import Transactions, connect
 from leadjobs.store.jobs import Claimed, JobStore
+from leadjobs.store.limits import LimitStore
 from leadjobs.tally import Tally
 from leadjobs.telemetry import InvocationEnded, tell
 
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
+TIME_OUT_EVERY = 0.05  # seconds between looks for handlers that run past their timeouts
+PATIENCE = 5.0  # seconds that an idle invocation waits for a limit to open; what opens later is the next one's
 NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
 
 
@@ -121,8 +124,11 @@ class _Invocation:
         self._deadline = Deadline(self._clock, None if budget is None else budget.total_seconds())
         self._cut_at = self._deadline.sooner(reserve)
         self._settler = Settler(runner.url, self._clock, self._deadline, self._settled)
-        self._transactions = Transactions(runner.url, at_once=STEPS_AT_ONCE)
+        self._tower = Tower(
+            self._clock, self._cut_at, Transactions(runner.url, at_once=STEPS_AT_ONCE), self._settler.land
+        )
         self._flights: dict[Lease, Flight] = {}
+        self._most_at_once = (runner.concurrency + 1) // 2  # so that a claim and a settle go on side by side
         self._changed = asyncio.Event()
         self._stopped: Stopped | None = None
         self._tally = Tally(self._clock)
@@ -136,32 +142,35 @@ class _Invocation:
     async def run(self) -> Report:
         """Rescue, drain, land, report."""
         async with connect(self._runner.url) as connection:
-            store = JobStore(connection, self._clock)
+            store, limits = JobStore(connection, self._clock), LimitStore(connection, self._clock)
+            claimer = self._claimer = Claimer(store, limits, self._runner.registry, self._clock, usable=self._usable)
             settling = asyncio.create_task(self._settler.settle_all())
+            watching = asyncio.create_task(self._time_out())
             try:
                 async with asyncio.timeout(_finite(self._deadline.seconds_left() - self._reserve / 2)):
                     await self._rescue(store)
-                    self._stopped = await self._drain(store)
+                    self._stopped = await self._drain(store, claimer)
             except (psycopg.OperationalError, TimeoutError):
                 self._stopped = "database"
             finally:
                 await self._land(settling)
+                watching.cancel()
             return await self._report(store)
 
     async def _rescue(self, store: JobStore) -> None:
         for job in await store.rescue(max_losses=self._runner.max_losses):
             self._tally.rescued(job)
 
-    async def _drain(self, store: JobStore) -> Stopped:
+    async def _drain(self, store: JobStore, claimer: Claimer) -> Stopped:
         """Claim and start jobs until none is left that may run and none runs, or the time is over."""
-        claimer = Claimer(store, self._runner.registry, self._clock, usable=self._usable)
         while self._stopped is None and self._cut_at.seconds_left() > 0:
             was_idle = not self._flights  # what ends during the claim may have added jobs that it did not see
             claimed = await self._claim(claimer)
-            if claimed is None and was_idle and not self._is_endless:
-                return "deadline" if claimer.knows_more else "drained"
+            pause = claimer.seconds_to_room(within=PATIENCE)
+            if claimed is None and was_idle and pause is None and not self._is_endless:
+                return "deadline" if claimer.lacks_time else "drained"
             if claimed is None:
-                await self._wait(store)
+                await self._wait(store, LOOK_EVERY if pause is None else min(pause, LOOK_EVERY))
             for job in claimed or ():
                 self._start(job)
         return self._stopped or "deadline"
@@ -169,32 +178,42 @@ class _Invocation:
     async def _claim(self, claimer: Claimer) -> list[Claimed] | None:
         """Jobs for the free slots; none beside a job that must run alone."""
         free = self._runner.concurrency - len(self._flights)
-        is_one_alone = any(flight.claimed.lane is Lane.ALONE for flight in self._flights.values())
-        if free <= 0 or is_one_alone:
+        if free <= 0 or self._is_one_alone():
             return None
         return await claimer.claim(
-            free,
+            min(free, self._most_at_once),
             seconds_left=self._cut_at.seconds_left(),
             is_idle=not self._flights,
-            ended=self._tally.counts.claimed - len(self._flights),
         )
 
+    def _is_one_alone(self) -> bool:
+        return len(self._flights) == 1 and next(iter(self._flights.values())).claimed.stream.lane is Lane.ALONE
+
     def _start(self, job: Claimed) -> None:
-        flight = Flight(job, self._runner.registry[job.type], self._clock, self._cut_at, self._transactions)
-        self._flights[job.lease] = flight
+        flight = self._flights[job.lease] = Flight(job, self._runner.registry[job.type], self._tower)
         self._tally.counts.claimed += 1
-        flight.start(self._settler.land)
+        flight.start()
 
-    def _settled(self, landed: Landed, fate: Fate) -> None:
+    def _settled(self, flight: Flight, fate: Fate) -> None:
         """A flight's ending is committed (or dropped, or could not be told): its slot is free."""
-        del self._flights[landed.flight.claimed.lease]
+        del self._flights[flight.claimed.lease]
         self._changed.set()
-        self._tally.settled(landed, fate)
+        self._claimer.ended(flight.claimed.stream)
+        self._tally.settled(flight, fate)
 
-    async def _wait(self, store: JobStore) -> None:
-        """Wait until a slot is free or it is time to look around; then see whether we still own what runs."""
+    async def _time_out(self) -> None:
+        """Cancel handlers that run past their timeouts, a moment late at most: a timer for each would cost more."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(TIME_OUT_EVERY)
+            now = loop.time()
+            for flight in [flight for flight in self._flights.values() if flight.overdue_at <= now]:
+                flight.time_out()
+
+    async def _wait(self, store: JobStore, seconds: float) -> None:
+        """Wait until a slot is free or the seconds are over; now and then see whether we still own what runs."""
         try:
-            async with asyncio.timeout(max(0.0, min(LOOK_EVERY, self._cut_at.seconds_left()))):
+            async with asyncio.timeout(max(0.0, min(seconds, self._cut_at.seconds_left()))):
                 await self._changed.wait()
         except TimeoutError:
             pass

@@ -9,7 +9,7 @@ import psycopg
 from leadjobs.core.clock import Clock, Deadline
 from leadjobs.core.job import JobId
 from leadjobs.errors import StoreError
-from leadjobs.flight import Fate, Landed
+from leadjobs.flight import Fate, Flight
 from leadjobs.store.connection import connect
 from leadjobs.store.jobs import JobStore
 
@@ -25,15 +25,15 @@ class Settler:
     the jobs are left to their leases.
     """
 
-    def __init__(self, url: str, clock: Clock, deadline: Deadline, on_settled: Callable[[Landed, Fate], None]) -> None:
+    def __init__(self, url: str, clock: Clock, deadline: Deadline, on_settled: Callable[[Flight, Fate], None]) -> None:
         self._url, self._clock, self._deadline, self._on_settled = url, clock, deadline, on_settled
-        self._arrivals: asyncio.Queue[Landed | None] = asyncio.Queue()
-        self._waiting: dict[JobId, Landed] = {}
+        self._arrivals: asyncio.Queue[Flight | None] = asyncio.Queue()
+        self._waiting: dict[JobId, Flight] = {}
         self._failures = 0
 
-    def land(self, landed: Landed) -> None:
+    def land(self, flight: Flight) -> None:
         """Hand over a flight that has ended."""
-        self._arrivals.put_nowait(landed)
+        self._arrivals.put_nowait(flight)
 
     def close(self) -> None:
         """No more flights will come."""
@@ -53,15 +53,15 @@ class Settler:
                 except (psycopg.Error, StoreError):
                     store, self._failures = None, self._failures + 1
                     await connections.aclose()
-        for landed in self._waiting.values():
-            self._on_settled(landed, Fate.UNTOLD)
+        for flight in self._waiting.values():
+            self._on_settled(flight, Fate.UNTOLD)
 
     def _may_try_again(self) -> bool:
         return self._failures < MAX_FAILURES and self._deadline.seconds_left() > 0
 
     async def _gather(self) -> bool:
         """Take everything that has landed, waiting for the first where nothing waits already; False once closed."""
-        arrived: list[Landed | None] = []
+        arrived: list[Flight | None] = []
         try:
             patience = PAUSE * 2 ** min(self._failures, MAX_FAILURES) if self._waiting else None
             arrived.append(await asyncio.wait_for(self._arrivals.get(), patience))
@@ -69,46 +69,46 @@ class Settler:
             pass
         while not self._arrivals.empty():
             arrived.append(self._arrivals.get_nowait())
-        for landed in arrived:
-            if landed is None:
+        for flight in arrived:
+            if flight is None:
                 continue
-            if landed.ending is None:
-                self._on_settled(landed, Fate.LOST)
-            elif landed.flight.committed is not None:
-                self._on_settled(landed, Fate.SETTLED)
+            if flight.ending is None:
+                self._on_settled(flight, Fate.LOST)
+            elif flight.is_committed:
+                self._on_settled(flight, Fate.SETTLED)
             else:
-                self._keep(landed)
+                self._keep(flight)
         return None not in arrived
 
-    def _keep(self, landed: Landed) -> None:
+    def _keep(self, flight: Flight) -> None:
         """Keep a flight for the next settle; of two runs of one job, the older has lost its lease."""
-        job_id = landed.flight.claimed.id
-        runs = [landed, *([self._waiting[job_id]] if job_id in self._waiting else [])]
-        *older, self._waiting[job_id] = sorted(runs, key=lambda run: run.flight.claimed.lease_no)
-        for lost in older:
-            self._on_settled(lost, Fate.LOST)
+        other = self._waiting.setdefault(flight.claimed.id, flight)
+        if other is not flight:
+            older, newer = sorted((other, flight), key=lambda run: run.claimed.lease)
+            self._waiting[flight.claimed.id] = newer
+            self._on_settled(older, Fate.LOST)
 
     async def _settle(self, store: JobStore) -> None:
         """Settle what waits; what is left after it is locked by somebody."""
         if not self._waiting:
             return
         try:
-            settled = await store.settle([x.ending for x in self._waiting.values() if x.ending])
+            settled = await store.settle([flight.ending for flight in self._waiting.values() if flight.ending])
         except psycopg.DataError:
             settled = await self._settle_singly(store)
         for job_id in settled:
             self._on_settled(self._waiting.pop(job_id), Fate.SETTLED)
         if self._waiting:
-            for lease in await store.find_lost(x.flight.claimed.lease for x in self._waiting.values()):
+            for lease in await store.find_lost(flight.claimed.lease for flight in self._waiting.values()):
                 self._on_settled(self._waiting.pop(lease.job_id), Fate.LOST)
 
     async def _settle_singly(self, store: JobStore) -> set[JobId]:
         """One ending holds a value that the database refuses: that is its job's error, and none of the others'."""
         settled: set[JobId] = set()
-        for job_id, landed in list(self._waiting.items()):
-            assert landed.ending is not None
+        for flight in self._waiting.values():
+            assert flight.ending is not None
             try:
-                settled |= await store.settle([landed.ending])
+                settled |= await store.settle([flight.ending])
             except psycopg.DataError as error:
-                self._waiting[job_id] = Landed(landed.flight, landed.flight.broke(error))
+                flight.ending = flight.broke(error)
         return settled

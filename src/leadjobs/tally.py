@@ -1,14 +1,15 @@
 """What an invocation did, counted; and each thing told as a fact, once."""
 
+from dataclasses import replace
 from typing import assert_never
 
 from leadjobs.core.clock import Clock
 from leadjobs.core.ending import Ending
 from leadjobs.core.job import State
 from leadjobs.core.report import Report, Stopped
-from leadjobs.flight import Fate, Landed
+from leadjobs.flight import Fate, Flight
 from leadjobs.store.jobs import Rescued
-from leadjobs.telemetry import JobEnded, JobFailed, JobRescued, LeaseLost, SettleFailed, tell
+from leadjobs.telemetry import JobEnded, JobFailed, JobRescued, LeaseLost, SettleFailed, is_told, tell
 
 
 class Tally:
@@ -30,13 +31,13 @@ class Tally:
         self.counts.rescued += 1
         tell(JobRescued(job_id=job.id, type=job.type, state=job.state))
 
-    def settled(self, landed: Landed, fate: Fate) -> None:
+    def settled(self, flight: Flight, fate: Fate) -> None:
         """What became of a flight's ending."""
-        job = landed.flight.claimed
+        job = flight.claimed
         match fate:
             case Fate.SETTLED:
-                assert landed.ending is not None
-                self._ended(landed, landed.ending)
+                assert flight.ending is not None
+                self._ended(flight, flight.ending)
             case Fate.LOST:
                 self.counts.lost += 1
                 tell(LeaseLost(job_id=job.id, type=job.type))
@@ -48,27 +49,28 @@ class Tally:
 
     def report(self, stopped: Stopped) -> Report:
         """The counters so far, as a copy that stays."""
-        seconds = round(self._clock.monotonic() - self._begun, 3)
-        return self.counts.model_copy(update={"stopped": stopped, "seconds": seconds})
+        return replace(self.counts, stopped=stopped, seconds=round(self._clock.monotonic() - self._begun, 3))
 
-    def _ended(self, landed: Landed, ending: Ending) -> None:
-        job, now = landed.flight.claimed, self._clock.monotonic()
+    def _ended(self, flight: Flight, ending: Ending) -> None:
+        now = self._clock.monotonic()
         self._count(ending)
         if ending.state is not State.PENDING:
             self._completed_at = now
         fact = JobFailed if ending.state is State.FAILED else JobEnded
-        tell(
-            fact(
-                job_id=job.id,
-                type=job.type,
-                tenant=job.tenant,
-                state=ending.state,
-                ended_as=ending.ended_as,
-                error_type=ending.error_type,
-                attempts=ending.attempts,
-                seconds=round(now - landed.flight.started, 3),
+        if is_told(fact):
+            job = flight.claimed
+            tell(
+                fact(
+                    job_id=job.id,
+                    type=job.type,
+                    tenant=job.tenant,
+                    state=ending.state,
+                    ended_as=ending.ended_as,
+                    error_type=ending.error_type,
+                    attempts=ending.attempts,
+                    seconds=round(now - flight.started, 3),
+                )
             )
-        )
 
     def _count(self, ending: Ending) -> None:
         match ending.state:

@@ -132,7 +132,7 @@ def _object(text: str) -> Any:
 
 
 def _print_report(report: Report, *, as_json: bool) -> None:
-    fields = report.model_dump(by_alias=True, mode="json")
+    fields = report.as_json()
     if as_json:
         print_json(fields)
     else:

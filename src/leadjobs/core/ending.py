@@ -7,6 +7,7 @@
 | Retry, error, time-out     | PENDING, later      | + 1      | failed, timed_out |
 | the same, attempts used up | FAILED              | + 1      | failed, timed_out |
 | Snooze                     | PENDING, later      | kept     | none   |
+| Hold                       | PENDING, held       | kept     | none   |
 | handed back                | PENDING, due at once| kept     | handed_back |
 """
 
@@ -15,10 +16,11 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from json import dumps
-from typing import Literal
+from typing import Any, Literal, TypedDict
 
 from leadjobs.core.job import JobId, Lease, State
-from leadjobs.core.outcome import Done, GiveUp, Outcome, Retry, Skip, Snooze
+from leadjobs.core.limit import of_tenant
+from leadjobs.core.outcome import Done, GiveUp, Hold, Outcome, Retry, Skip, Snooze
 from leadjobs.core.retry import RetryPolicy, retry_after_of
 
 MAX_REASON = 500
@@ -26,6 +28,17 @@ MAX_ERROR = 2_000
 MAX_TRACE = 10_000
 
 EndedAs = Literal["failed", "timed_out", "handed_back"]
+HoldKind = Literal["busy", "exhausted", "over_budget"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """The hold that an ending puts on a name, as the settle statement takes it."""
+
+    hold_name: str
+    hold_kind: HoldKind
+    hold_seconds: float | None
+    hold_until: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +46,7 @@ class Ending:
     """How a run ended, as the job's row is to say it.
 
     ``delay`` (seconds from now, by the database clock) or ``run_at`` put a PENDING job off.  With ``ended_as`` a
-    record of the attempt is kept.
+    record of the attempt is kept.  With ``held`` a hold is put on a name.
     """
 
     id: JobId
@@ -47,6 +60,22 @@ class Ending:
     error_type: str | None = None
     error: str | None = None
     trace: str | None = None
+    held: Held | None = None
+
+    def record(self) -> dict[str, Any]:
+        """What the settle statement takes; what is not there is left out, as most is of a run that ended well."""
+        told = {"id": self.id, "lease_no": self.lease_no, "state": self.state, "reason": self.reason}
+        told["attempts"] = self.attempts
+        if self.state is State.SUCCEEDED:
+            return told
+        rest = {name: getattr(self, name) for name in ("delay", "run_at", "ended_as", "error_type", "error", "trace")}
+        rest |= asdict(self.held) if self.held else {}
+        return told | {name: value for name, value in rest.items() if value is not None}
+
+
+class _Later(TypedDict, total=False):
+    delay: float
+    run_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +115,24 @@ class Run:
                 return self._failed(f"gave up: {why}", "failed")
             case Retry(why, after):
                 return self._again(why, "failed", after)
-            case Snooze(timedelta() as until, why):
-                return replace(self._ending(State.PENDING, why), delay=max(0.0, until.total_seconds()))
-            case Snooze(datetime() as until, why):
-                return replace(self._ending(State.PENDING, why), run_at=until)
+            case Snooze(until, why):
+                return replace(self._ending(State.PENDING, why), **_later(until))
+            case Hold():
+                return self.held(outcome)
             case _:
-                raise TypeError(f"a handler returns Done, Skip, Retry, Snooze or GiveUp, not {type(outcome).__name__}")
+                raise TypeError(
+                    f"a handler returns Done, Skip, Retry, Snooze, Hold or GiveUp, not {type(outcome).__name__}"
+                )
+
+    def held(self, hold: Hold, kind: HoldKind | None = None) -> Ending:
+        """The job waits, in its place, for as long as what it uses is held."""
+        by = Held(
+            hold_name=hold.name if hold.tenant is None else of_tenant(hold.name, hold.tenant),
+            hold_kind=kind or ("exhausted" if hold.until is None else "busy"),
+            hold_seconds=max(0.0, hold.until.total_seconds()) if isinstance(hold.until, timedelta) else None,
+            hold_until=hold.until if isinstance(hold.until, datetime) else None,
+        )
+        return replace(self._ending(State.PENDING, f"held: {hold.why}"), held=by)
 
     def broke(self, error: BaseException) -> Ending:
         """The handler raised."""
@@ -142,11 +183,17 @@ class Run:
         )
 
 
+def _later(until: timedelta | datetime) -> "_Later":
+    return {"run_at": until} if isinstance(until, datetime) else {"delay": max(0.0, until.total_seconds())}
+
+
 def _kept(text: str) -> str:
     """Text that PostgreSQL can keep: it has no place for NUL, nor for half a surrogate pair."""
+    if text.isascii() and "\0" not in text:
+        return text
     return text.replace("\0", "").encode(errors="replace").decode()
 
 
 def endings_json(endings: Iterable[Ending]) -> str:
     """The endings as one JSON array, the bind of the settle statement."""
-    return dumps([asdict(ending) for ending in endings], default=datetime.isoformat)
+    return dumps([ending.record() for ending in endings], default=datetime.isoformat)

@@ -1,19 +1,20 @@
 """A job: its type, its states, what is asked of it and what a handler holds while it runs."""
 
-import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, NewType, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, NewType, Protocol, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
+from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.retry import RetryPolicy
+from leadjobs.core.storable import encode
 from leadjobs.errors import EnqueueError, PayloadError
 
 JobId = NewType("JobId", int)
@@ -119,16 +120,14 @@ class NewJob:
         """Check what the database would otherwise refuse less clearly."""
         if not TYPE_NAME.match(self.type):
             raise EnqueueError(f"type {self.type!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
-        for name, choices in (("lane", Lane), ("scope", DedupeScope), ("on_conflict", OnConflict)):
-            try:
-                object.__setattr__(self, name, choices(getattr(self, name)))
-            except ValueError as error:
-                raise EnqueueError(f"{name} of {self.type}: {error}") from None
+        if not (type(self.lane) is Lane and type(self.scope) is DedupeScope and type(self.on_conflict) is OnConflict):
+            self._choose()
         if not _is_object(self.payload):
             raise EnqueueError(f"payload of {self.type} is not an object: use a dict, or a JobType and its .job()")
-        for name, value in (("tenant", self.tenant), ("dedupe_key", self.dedupe_key)):
-            if not _is_key(value) and (name, value) != ("dedupe_key", None):
-                raise EnqueueError(f"{name} of {self.type}: at most {MAX_KEY} bytes of text without NUL")
+        if not _is_key(self.tenant):
+            raise EnqueueError(f"tenant of {self.type}: at most {MAX_KEY} bytes of text without NUL")
+        if self.dedupe_key is not None and not _is_key(self.dedupe_key):
+            raise EnqueueError(f"dedupe_key of {self.type}: at most {MAX_KEY} bytes of text without NUL")
         if self.dedupe_key == "":
             raise EnqueueError(f"dedupe_key of {self.type} is empty: leave it out, or give the job a name")
         if self.on_conflict is OnConflict.REPLACE and self.dedupe_key is None:
@@ -142,6 +141,14 @@ class NewJob:
         if self.lane not in CHOOSABLE:
             raise EnqueueError(f"lane of {self.type}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
 
+    def _choose(self) -> None:
+        """Make choices of what was given as text."""
+        for name, choices in (("lane", Lane), ("scope", DedupeScope), ("on_conflict", OnConflict)):
+            try:
+                object.__setattr__(self, name, choices(getattr(self, name)))
+            except ValueError as error:
+                raise EnqueueError(f"{name} of {self.type}: {error}") from None
+
 
 @dataclass(frozen=True, kw_only=True)
 class JobType(Generic[P]):
@@ -149,7 +156,8 @@ class JobType(Generic[P]):
 
     ``payload`` is anything pydantic can check: a BaseModel, a frozen dataclass, a TypedDict (of typing_extensions,
     before Python 3.12).  ``timeout`` ends one run; it is also how long a run is expected to take, so a job is started
-    only where it fits the time left.
+    only where it fits the time left.  ``limits`` bound what runs at once or starts within a span, over all runners.
+    ``uses`` names resources that the type depends on: a hold on one of them (see :class:`Hold`) holds the type back.
     """
 
     name: str
@@ -158,6 +166,8 @@ class JobType(Generic[P]):
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     lane: Lane = Lane.LIVE
     scope: DedupeScope = DedupeScope.RETAINED
+    limits: tuple[Limit, ...] = ()
+    uses: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot work."""
@@ -167,6 +177,13 @@ class JobType(Generic[P]):
             raise EnqueueError(f"lane of {self.name}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
         if self.timeout <= timedelta():
             raise EnqueueError(f"timeout of {self.name} is {self.timeout}: it must be longer than nothing")
+        for resource in self.uses:
+            check_resource(resource)
+
+    @cached_property
+    def subjects(self) -> tuple[str, ...]:
+        """What a hold may be on that holds this type back: its own name, and the resources that it uses."""
+        return tuple(dict.fromkeys((self.name, *self.uses, *(limit.of for limit in self.limits if limit.of))))
 
     @cached_property
     def _adapter(self) -> TypeAdapter[P]:
@@ -194,7 +211,7 @@ class JobType(Generic[P]):
         try:
             checked = self._adapter.validate_python(payload)
             as_json = self._adapter.dump_python(checked, mode="json", by_alias=True, round_trip=True, warnings=False)
-            self._adapter.validate_json(json.dumps(as_json, allow_nan=False))  # pydantic trusts instances; we do not
+            self._adapter.validate_json(encode(as_json))  # pydantic trusts instances; we do not
         except (ValidationError, ValueError) as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
         if not isinstance(as_json, dict):
@@ -211,15 +228,14 @@ class JobType(Generic[P]):
             lane=lane or self.lane,
         )
 
-    def read(self, stored: Mapping[str, Any]) -> P:
-        """The payload of a stored job, as its type.
+    def read(self, stored: str) -> P:
+        """The payload of a stored job, as its type; ``stored`` is JSON text.
 
         Raises:
             PayloadError: the stored payload does not fit the type (any more).
         """
-        text = json.dumps(stored)  # only from JSON does a strict type take text for a time
         try:
-            return self._adapter.validate_json(text)
+            return self._adapter.validate_json(stored)
         except ValidationError as error:
             raise PayloadError(f"payload of {self.name}: {first_problem(error)}") from None
         except Exception as error:
@@ -237,7 +253,7 @@ def first_problem(error: ValidationError | ValueError) -> str:
 
 
 def _is_object(payload: object) -> bool:
-    return isinstance(payload, Mapping)
+    return isinstance(payload, (dict, Mapping))  # a dict is found faster by its own name
 
 
 def _is_key(value: object) -> bool:
@@ -248,8 +264,7 @@ def _is_key(value: object) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """The right to write about one job: it ends when the job's ``lease_no`` has moved on."""
 
     job_id: JobId
@@ -269,13 +284,26 @@ class StepsOfRun(Protocol):
         """The results of finished steps."""
 
 
+class RunOfJob(Protocol):
+    """What a job asks of the run it is in; the engine's is `leadjobs.flight.Flight`."""
+
+    @property
+    def steps(self) -> StepsOfRun:
+        """The steps of the run."""
+
+    def time_left(self) -> float:
+        """How many seconds the run still has."""
+
+    async def commit(self, connection: Any, outcome: Outcome) -> None:
+        """Commit the caller's rows and the end of the job."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job(Generic[P]):
     """A job while its handler runs.
 
     ``attempt`` is 1 in the first run and grows with each run that ended in an error.  ``generation`` grows when the
-    job is given a new payload or is retried by hand.  ``time_left()`` is how many seconds this run still has: the rest
-    of the timeout, or of the invocation where that ends first; give outside calls no more than that.
+    job is given a new payload or is retried by hand.
     """
 
     id: JobId
@@ -286,9 +314,14 @@ class Job(Generic[P]):
     generation: int
     created_at: datetime
     lease: Lease
-    time_left: Callable[[], float]
-    _commit: Callable[[Any, Outcome], Awaitable[None]] = field(repr=False)
-    _steps: StepsOfRun = field(repr=False)
+    _run: RunOfJob = field(repr=False)
+
+    def time_left(self) -> float:
+        """How many seconds this run still has: the rest of its timeout, or of the invocation where that ends first.
+
+        Give outside calls no more than that.
+        """
+        return self._run.time_left()
 
     async def step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do a part of the work once: its result (any JSON) is kept, and a later run of the job gets it from there.
@@ -305,7 +338,7 @@ class Job(Generic[P]):
             ...     text = await job.step("transcribe", lambda: transcribe(job.payload))   # never paid for twice
             ...     return Done(await job.step("summarize", lambda: summarize(text)))
         """
-        return cast("T", await self._steps.run(name, work))
+        return cast("T", await self._run.steps.run(name, work))
 
     async def keep(self, connection: Any, name: str, result: Any = None) -> None:
         """Finish a step whose work is the rows in ``connection``'s open transaction: both commit, or neither.
@@ -316,11 +349,11 @@ class Job(Generic[P]):
         Raises:
             LeaseLostError: somebody else owns the job by now; the transaction was rolled back.
         """
-        await self._steps.keep(connection, name, result)
+        await self._run.steps.keep(connection, name, result)
 
     async def finished(self) -> Mapping[str, Any]:
         """The results of the steps that this run or an earlier one has finished, by name."""
-        return await self._steps.finished()
+        return await self._run.steps.finished()
 
     async def commit(self, connection: Any, outcome: Outcome = DONE) -> Outcome:
         """Commit the handler's own rows and the end of the job in one transaction, or neither.
@@ -333,5 +366,5 @@ class Job(Generic[P]):
         Raises:
             LeaseLostError: somebody else owns the job by now; the transaction was rolled back.
         """
-        await self._commit(connection, outcome)
+        await self._run.commit(connection, outcome)
         return outcome

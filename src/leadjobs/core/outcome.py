@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from leadjobs.core.limit import check_resource
+
 
 @dataclass(frozen=True, slots=True)
 class Done:
@@ -70,4 +72,28 @@ class GiveUp:
     why: str
 
 
-Outcome = Done | Skip | Retry | Snooze | GiveUp
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """What this job uses is busy, or used up: it waits, and so does all else that uses it, for every runner.
+
+    ``name`` is a resource, or a job type; ``tenant`` holds back that tenant's jobs alone.  ``until`` is a span from now
+    (by the database clock) or an aware instant; None means until a person lets go (``leadjobs holds release``).  Uses
+    no attempt.  Of two holds on one name the longer one stands.
+
+    >>> Hold("openai/gpt-6-luna", timedelta(seconds=20), "429, Retry-After 20").name
+    'openai/gpt-6-luna'
+    """
+
+    name: str
+    until: timedelta | datetime | None
+    why: str
+    tenant: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be kept."""
+        check_resource(self.name)
+        if isinstance(self.until, datetime) and self.until.tzinfo is None:
+            raise ValueError("Hold(until=…) needs an aware datetime, such as datetime.now(UTC), or a timedelta")
+
+
+Outcome = Done | Skip | Retry | Snooze | GiveUp | Hold

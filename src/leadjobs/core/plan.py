@@ -5,9 +5,11 @@ deals the free slots over them, and the claim takes exactly that.  So what may n
 is decided here and nowhere else: lanes by weight, then tenants in turn, then a tenant's types in turn.
 """
 
+import random
 from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from leadjobs.core.job import Lane
 
@@ -15,8 +17,7 @@ from leadjobs.core.job import Lane
 TURNS = (Lane.LIVE, Lane.LIVE, Lane.RETRY, Lane.LIVE, Lane.LIVE, Lane.BACKFILL)
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Stream:
+class Stream(NamedTuple):
     """The waiting jobs of one tenant, of one type, in one lane."""
 
     lane: Lane
@@ -24,8 +25,7 @@ class Stream:
     tenant: str
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """How many jobs of a stream to claim."""
 
     stream: Stream
@@ -34,20 +34,31 @@ class Share:
 
 # Tenant -> its streams, both in the order of whose turn is next.
 _Round = OrderedDict[str, OrderedDict[Stream, None]]
+May = Callable[[Stream], bool]
+
+
+def shuffled(streams: Iterable[Stream]) -> list[Stream]:
+    """The streams in no order: short invocations that each serve a few must not all begin with the same tenant."""
+    return random.sample(found := list(streams), len(found))
 
 
 @dataclass(slots=True)
 class Rota:
     """The streams that have due work, and whose turn comes next.
 
-    The turn is kept from deal to deal, so what is left over goes to whoever waited.
+    The turn is kept from deal to deal, so what is left over goes to whoever waited.  ``newcomers`` says in which order
+    streams join that are discovered together.
     """
 
+    newcomers: Callable[[Iterable[Stream]], list[Stream]] = shuffled
     _rounds: dict[Lane, _Round] = field(default_factory=lambda: {lane: OrderedDict() for lane in Lane})
     _turns: deque[Lane] = field(default_factory=lambda: deque(TURNS))
 
     def __bool__(self) -> bool:
         return any(self._rounds.values())
+
+    def __len__(self) -> int:
+        return sum(len(streams) for round_ in self._rounds.values() for streams in round_.values())
 
     @property
     def lanes(self) -> set[Lane]:
@@ -55,16 +66,20 @@ class Rota:
         return {lane for lane, round_ in self._rounds.items() if round_}
 
     def __iter__(self) -> Iterator[Stream]:
+        for lane in self.in_turn():
+            yield from lane
+
+    def in_turn(self) -> Iterator[Iterator[Stream]]:
+        """The streams of each lane, in the order of the tenants whose turn is next."""
         for round_ in self._rounds.values():
-            for streams in round_.values():
-                yield from streams
+            yield (stream for streams in round_.values() for stream in streams)
 
     def refill(self, due: Iterable[Stream]) -> None:
         """Take these as the streams that have due work; those that had a place in the round keep it."""
         due, known = set(due), set(self)
         for gone in known - due:
             self.dry(gone)
-        for stream in sorted(due - known):
+        for stream in self.newcomers(due - known):
             self._rounds[stream.lane].setdefault(stream.tenant, OrderedDict())[stream] = None
 
     def dry(self, stream: Stream) -> None:
@@ -75,35 +90,57 @@ class Rota:
         if not streams:
             round_.pop(stream.tenant, None)
 
-    def deal(self, slots: int, *, fits: Callable[[str], bool]) -> list[Share]:
-        """Share out the slots over the streams (but *alone*) whose type fits the time left, one by one in turn."""
+    def deal(self, slots: int, *, may: May) -> list[Share]:
+        """Share out the slots in turn over the streams, in all lanes but *alone*.
+
+        ``may`` is asked for each slot whether a stream may have it.  One that may not is not asked again in this deal,
+        and keeps its place for the next.
+        """
         dealt: Counter[Stream] = Counter()
-        able = {
-            lane for lane in set(TURNS) if any(fits(s.type) for streams in self._rounds[lane].values() for s in streams)
-        }
+        refused: list[Stream] = []
+        able = {lane for lane in TURNS if self._rounds[lane]}
         while slots > 0 and able:
             lane = self._turns[0]
             self._turns.rotate(-1)
-            if lane in able and (stream := self._next(lane, fits)):
-                dealt[stream] += 1
-                slots -= 1
+            if lane in able:
+                if (stream := self._next(lane, may, refused)) is None:
+                    able.remove(lane)
+                else:
+                    dealt[stream] += 1
+                    slots -= 1
+        self._put_back(refused)
         return [Share(stream, count) for stream, count in dealt.items()]
 
-    def deal_alone(self, *, fits: Callable[[str], bool]) -> list[Share]:
-        """One slot, for one job that must run with no neighbours; none where no such job waits or fits."""
-        stream = self._next(Lane.ALONE, fits)
+    def deal_alone(self, *, may: May) -> list[Share]:
+        """One slot, for one job that must run with no neighbours; none where no such job waits or may run."""
+        refused: list[Stream] = []
+        stream = self._next(Lane.ALONE, may, refused)
+        self._put_back(refused)
         return [Share(stream, 1)] if stream else []
 
-    def _next(self, lane: Lane, fits: Callable[[str], bool]) -> Stream | None:
-        """The lane's next stream whose type fits; it and its tenant go to the end of their rounds."""
+    def _next(self, lane: Lane, may: May, refused: list[Stream]) -> Stream | None:
+        """The lane's next stream that may run; it and its tenant go to the end of their rounds.
+
+        Those before it that may not are taken out, and added to ``refused``.
+        """
         round_ = self._rounds[lane]
-        for _ in range(len(round_)):
-            tenant = next(iter(round_))
-            round_.move_to_end(tenant)
-            streams = round_[tenant]
-            for _ in range(len(streams)):
-                stream = next(iter(streams))
+        while round_:
+            tenant, streams = next(iter(round_.items()))
+            stream = next(iter(streams))
+            if may(stream):
                 streams.move_to_end(stream)
-                if fits(stream.type):
-                    return stream
+                round_.move_to_end(tenant)
+                return stream
+            refused.append(stream)
+            self.dry(stream)
         return None
+
+    def _put_back(self, refused: list[Stream]) -> None:
+        """Give those that were refused their places again: before all who have had their turn."""
+        for stream in reversed(refused):
+            round_ = self._rounds[stream.lane]
+            if stream.tenant not in round_:
+                round_[stream.tenant] = OrderedDict()
+                round_.move_to_end(stream.tenant, last=False)
+            round_[stream.tenant][stream] = None
+            round_[stream.tenant].move_to_end(stream, last=False)

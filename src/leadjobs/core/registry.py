@@ -1,11 +1,13 @@
 """Which function handles which type of job."""
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
 from leadjobs.core.job import DedupeScope, Job, JobType, Lane
+from leadjobs.core.limit import Limit, NamedLimit
 from leadjobs.core.outcome import Outcome
 from leadjobs.core.retry import RetryPolicy
 from leadjobs.errors import SettingsError
@@ -20,6 +22,11 @@ class Handler(Generic[P]):
 
     type: JobType[P]
     run: Run[P]
+
+    @cached_property
+    def seconds(self) -> float:
+        """The type's timeout in seconds."""
+        return self.type.timeout.total_seconds()
 
     def __call__(self, job: Job[P]) -> Awaitable[Outcome]:
         """Run the function itself."""
@@ -38,6 +45,8 @@ def handler(
     retry: RetryPolicy | None = ...,
     lane: Lane | str = ...,
     scope: DedupeScope | str = ...,
+    limits: Iterable[Limit] = ...,
+    uses: Iterable[str] = ...,
 ) -> Callable[[Run[P]], Handler[P]]: ...
 def handler(
     type: str | JobType[Any],
@@ -48,6 +57,8 @@ def handler(
     retry: RetryPolicy | None = None,
     lane: Lane | str = Lane.LIVE,
     scope: DedupeScope | str = DedupeScope.RETAINED,
+    limits: Iterable[Limit] = (),
+    uses: Iterable[str] = (),
 ) -> Callable[[Run[Any]], Handler[Any]]:
     """Make a coroutine function the handler of a type of job.
 
@@ -74,6 +85,8 @@ def handler(
             retry=retry or RetryPolicy(),
             lane=Lane(lane),
             scope=DedupeScope(scope),
+            limits=tuple(limits),
+            uses=tuple(uses),
         )
     return lambda run: Handler(type, run)
 
@@ -82,15 +95,17 @@ class Registry:
     """The handlers that a runner knows.
 
     Raises:
-        SettingsError: two handlers of one type.
+        SettingsError: two handlers of one type, or two different limits by one name.
     """
 
     def __init__(self, *handlers: Handler[Any]) -> None:
         self._handlers: dict[str, Handler[Any]] = {}
+        self._sharing: dict[tuple[str, bool], list[str]] = {}  # (subject, for each tenant) -> the types under its limit
         for each in handlers:
             if each.type.name in self._handlers:
                 raise SettingsError(f"two handlers for {each.type.name}: a type has one")
             self._handlers[each.type.name] = each
+            self._check_limits(each.type)
 
     def __getitem__(self, type_name: str) -> Handler[Any]:
         return self._handlers[type_name]
@@ -108,3 +123,34 @@ class Registry:
     def type_names(self) -> list[str]:
         """The names of all types, in order."""
         return sorted(self._handlers)
+
+    @property
+    def has_limits(self) -> bool:
+        """Has any type a limit?"""
+        return bool(self._sharing)
+
+    def limits_on(self, type_name: str, tenant: str) -> tuple[NamedLimit, ...]:
+        """The limits that jobs of a type and tenant come under."""
+        return tuple(
+            NamedLimit(
+                limit.name_for(type_name, tenant),
+                limit,
+                tuple(self._sharing[limit.of or type_name, limit.each_tenant]),
+                tenant if limit.each_tenant else None,
+            )
+            for limit in self._handlers[type_name].type.limits
+        )
+
+    def _check_limits(self, kind: JobType[Any]) -> None:
+        """Take note of who shares which limit; all who do must say the same of it."""
+        for limit in kind.limits:
+            key = (limit.of or kind.name, limit.each_tenant)
+            sharing = self._sharing.setdefault(key, [])
+            for other in (kind, *(self._handlers[name].type for name in sharing)):
+                if any(each != limit and (each.of or other.name, each.each_tenant) == key for each in other.limits):
+                    raise SettingsError(
+                        f"two limits on {key[0]} differ, in {kind.name} and {other.name}: say the same in both, and "
+                        "put running and rate into one Limit"
+                    )
+            if kind.name not in sharing:
+                sharing.append(kind.name)

@@ -1,14 +1,13 @@
 """What one invocation of the runner did."""
 
-from typing import Literal
-
-from pydantic import BaseModel, ConfigDict
-from pydantic.alias_generators import to_camel
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 Stopped = Literal["drained", "deadline", "asked", "database"]
 
 
-class Report(BaseModel):
+@dataclass(slots=True)
+class Report:
     """Counters of one invocation; its JSON is camelCase.
 
     ``stopped``: *drained* (nothing due was left that may run), *deadline* (due work was left, or handed back, for want
@@ -16,8 +15,6 @@ class Report(BaseModel):
     left, up to a ceiling of 1000.  ``since_completion_seconds`` is how long ago any runner last ended a job; None
     where none did in the last week.
     """
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True)
 
     stopped: Stopped = "drained"
     claimed: int = 0
@@ -39,3 +36,21 @@ class Report(BaseModel):
     def is_healthy(self) -> bool:
         """Did the database answer, and was every run settled?"""
         return self.stopped != "database" and self.unsettled == 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The report as doors and commands show it.
+
+        >>> Report(handed_back=1).as_json()["handedBack"]
+        1
+        """
+        return {to_camel(field.name): getattr(self, field.name) for field in fields(self)}
+
+
+def to_camel(name: str) -> str:
+    """The name as JSON has it.
+
+    >>> to_camel("oldest_due_seconds")
+    'oldestDueSeconds'
+    """
+    first, *others = name.split("_")
+    return first + "".join(word.capitalize() for word in others)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+encode = json.JSONEncoder(allow_nan=False).encode  # json.dumps would make an encoder for each call
 _SUSPECT = re.compile(r"\\u(?:0000|d[89a-f])")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -16,7 +17,7 @@ def storable_json(value: Any) -> str:
         ValueError: it is no JSON, or holds NUL or half a surrogate pair: JSON allows both, PostgreSQL keeps neither.
     """
     try:
-        text = json.dumps(value, allow_nan=False)
+        text = encode(value)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from None
     if _SUSPECT.search(text) and not _is_storable(value):

@@ -110,11 +110,11 @@ async def fetch_async(connection: Any, statement: Statement, params: Params) -> 
         is_raw = issubclass(connection.cursor_factory, psycopg.AsyncRawCursor)  # which knows no names for binds
         make = partial(psycopg.AsyncCursor, connection) if is_raw else connection.cursor
         async with make(row_factory=dict_row) as cursor:
-            with _schema_wanted():
+            with schema_wanted():
                 await cursor.execute(statement.for_psycopg, params)
-            return await cursor.fetchall() if cursor.description else []
+            return await cursor.fetchall() if cursor.rownumber is not None else []
     if _is_from("sqlalchemy.ext.asyncio", connection, "AsyncSession", "AsyncConnection", "async_scoped_session"):
-        with _schema_wanted():
+        with schema_wanted():
             result = await connection.execute(statement.for_sqlalchemy, params)
         return list(result.mappings()) if result.returns_rows else []
     raise EnqueueError(_misfit(connection, "enqueue", "enqueue_sync"))
@@ -125,13 +125,13 @@ def fetch_sync(connection: Any, statement: Statement, params: Params) -> Rows:
     if isinstance(connection, psycopg.Connection):
         is_raw = issubclass(connection.cursor_factory, psycopg.RawCursor)
         make = partial(psycopg.Cursor, connection) if is_raw else connection.cursor
-        with make(row_factory=dict_row) as cursor, _schema_wanted():
+        with make(row_factory=dict_row) as cursor, schema_wanted():
             cursor.execute(statement.for_psycopg, params)
-            return cursor.fetchall() if cursor.description else []
+            return cursor.fetchall() if cursor.rownumber is not None else []
     if _is_from("sqlalchemy.orm", connection, "Session", "scoped_session") or _is_from(
         "sqlalchemy", connection, "Connection"
     ):
-        with _schema_wanted():
+        with schema_wanted():
             result = connection.execute(statement.for_sqlalchemy, params)
             return list(result.mappings()) if result.returns_rows else []
     raise EnqueueError(_misfit(connection, "enqueue_sync", "enqueue"))
@@ -151,7 +151,7 @@ def _misfit(connection: object, asked: str, other: str) -> str:
 
 
 @contextmanager
-def _schema_wanted() -> Iterator[None]:
+def schema_wanted() -> Iterator[None]:
     """Where a driver says that a table or column is missing, say how to get it."""
     try:
         yield

@@ -5,61 +5,69 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple, Self
+
+from psycopg.rows import args_row, scalar_row
 
 from leadjobs.core.clock import Clock, SystemClock
 from leadjobs.core.ending import Ending, endings_json
 from leadjobs.core.job import JobId, Lane, Lease, State
+from leadjobs.core.limit import names_of
 from leadjobs.core.plan import Share, Stream
 from leadjobs.core.report import Report
-from leadjobs.store.connection import OwnConnection, fetch_async
+from leadjobs.store.connection import OwnConnection, fetch_async, schema_wanted
 from leadjobs.store.statements import statement
 
 MAX_RESCUED = 500
 BACKLOG_CEILING = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """A place in a stream's order: everything up to it was claimed before."""
 
     run_at: datetime
     id: int
 
 
+_LANES = {lane.value: lane for lane in Lane}
 START = Place(datetime(1, 1, 1, tzinfo=UTC), 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claimed:
-    """A job row at the moment it was claimed."""
+class Claimed(NamedTuple):
+    """A job row at the moment it was claimed: what claim.sql returns, in its order.  ``payload`` is JSON text."""
 
-    id: JobId
-    lane: Lane
-    type: str
-    tenant: str
-    payload: Mapping[str, Any]
+    lease: Lease
+    stream: Stream
+    payload: str
     generation: int
     attempts: int
-    lease_no: int
     run_at: datetime
     created_at: datetime
-    started_at: datetime
+
+    @classmethod
+    def of(cls, id_: int, lease_no: int, lane: str, type_: str, tenant: str, *others: Any) -> Self:
+        """The job of a row."""
+        return cls(Lease(JobId(id_), lease_no), Stream(_LANES[lane], type_, tenant), *others)
 
     @property
-    def lease(self) -> Lease:
-        """The lease that was taken."""
-        return Lease(self.id, self.lease_no)
+    def id(self) -> JobId:
+        """The job's id."""
+        return self.lease.job_id
 
     @property
-    def stream(self) -> Stream:
-        """The stream it came from."""
-        return Stream(self.lane, self.type, self.tenant)
+    def type(self) -> str:
+        """The job's type."""
+        return self.stream.type
+
+    @property
+    def tenant(self) -> str:
+        """Whose job it is."""
+        return self.stream.tenant
 
     @property
     def place(self) -> Place:
         """Where in its stream it stood."""
-        return Place(self.run_at, self.id)
+        return Place(self.run_at, self.lease.job_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,31 +114,50 @@ class JobStore:
         rows = await self._rows_now("discover", lanes=list(Lane), types=list(types))
         return [Stream(Lane(row["lane"]), row["type"], row["tenant"]) for row in rows]
 
+    async def find_holds(self) -> dict[str, float | None]:
+        """The names that are held, and in how many seconds each is free again by itself, if it is."""
+        rows = await self._rows_now("find_holds")
+        return {row["name"]: None if row["seconds"] is None else float(row["seconds"]) for row in rows}
+
     async def claim(
-        self, shares: Sequence[Share], after: Mapping[Stream, Place], lease_seconds: Mapping[str, float]
+        self,
+        shares: Sequence[Share],
+        after: Mapping[Stream, Place],
+        lease_seconds: Mapping[str, float],
+        subjects: Mapping[str, Sequence[str]] | None = None,
     ) -> list[Claimed]:
-        """Take leases on the first due jobs of each share, in the order they are due."""
+        """Take leases on the first due jobs of each share, in the order they are due; none where a name is held.
+
+        ``subjects`` says what else than its own name may be held for jobs of a type.
+        """
         places = [after.get(share.stream, START) for share in shares]
-        rows = await self._rows_now(
-            "claim",
-            lanes=[share.stream.lane for share in shares],
-            types=[share.stream.type for share in shares],
-            tenants=[share.stream.tenant for share in shares],
-            slots=[share.slots for share in shares],
-            after_run_at=[place.run_at for place in places],
-            after_id=[place.id for place in places],
-            lease_seconds=json.dumps(lease_seconds),
-        )
-        claimed = [Claimed(**{**row, "lane": Lane(row["lane"])}) for row in rows]
-        return sorted(claimed, key=lambda job: (job.run_at, job.id))
+        binds = {
+            "lanes": [share.stream.lane for share in shares],
+            "types": [share.stream.type for share in shares],
+            "tenants": [share.stream.tenant for share in shares],
+            "slots": [share.slots for share in shares],
+            "after_run_at": [place.run_at for place in places],
+            "after_id": [place.id for place in places],
+            "names": [
+                json.dumps(names_of((subjects or {}).get(type_, [type_]), tenant)) for (_, type_, tenant), _ in shares
+            ],
+            "lease_seconds": json.dumps(lease_seconds),
+            "now": self._clock.database_now(),
+        }
+        with schema_wanted():
+            cursor = self._connection.cursor(row_factory=args_row(Claimed.of))
+            claimed = await (await cursor.execute(statement("claim").for_psycopg, binds)).fetchall()
+        return sorted(claimed, key=lambda job: job.place)
 
     async def settle(self, endings: Sequence[Ending]) -> set[JobId]:
         """End these runs in one statement; says which were settled.
 
         The others have another owner by now (see :meth:`find_lost`), or somebody has their row locked.
         """
-        rows = await self._rows_now("settle", endings=endings_json(endings))
-        return {JobId(row["id"]) for row in rows}
+        binds = {"endings": endings_json(endings), "now": self._clock.database_now()}
+        with schema_wanted():
+            cursor = self._connection.cursor(row_factory=scalar_row)
+            return set(await (await cursor.execute(statement("settle").for_psycopg, binds)).fetchall())
 
     async def rescue(self, *, max_losses: int) -> list[Rescued]:
         """Take back a bounded number of leases that have ended."""
@@ -163,5 +190,5 @@ class JobStore:
             id=uuid.uuid4(),
             seconds=report.seconds,
             since_completion=since_completion,
-            report=report.model_dump_json(by_alias=True),
+            report=json.dumps(report.as_json()),
         )

@@ -8,6 +8,7 @@ from leadjobs.telemetry.facts import (
     JobRescued,
     LeaseLost,
     SettleFailed,
+    is_told,
     tell,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "JobRescued",
     "LeaseLost",
     "SettleFailed",
+    "is_told",
     "tell",
 ]

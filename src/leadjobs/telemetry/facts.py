@@ -112,9 +112,14 @@ class DeliveryAnswered(Fact):
     milliseconds: float
 
 
+def is_told(kind: type[Fact]) -> bool:
+    """Does anybody listen to facts of this kind?  Ask before making one for each job."""
+    return logger.isEnabledFor(kind.level)
+
+
 def tell(fact: Fact) -> None:
     """Write a fact to the log."""
-    if logger.isEnabledFor(fact.level):
+    if is_told(type(fact)):
         values = {field.name: getattr(fact, field.name) for field in fields(fact)}
         words = " ".join(
             f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in values.items()

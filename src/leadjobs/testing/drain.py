@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -49,19 +49,18 @@ async def drain(url: str, clock: LeapClock, what: Sequence[Runnable], concurrenc
             reports.append(await runner.run())
             if end is None and not patience.until_empty:
                 break
-            upcoming = await _next_event(url, runner.registry.type_names)
-            if upcoming is None or (end is not None and upcoming > end):
-                break
+            ahead = await _look_ahead(url, clock, runner.registry.type_names)
+            is_moving = ahead.is_due and (reports[-1].claimed or reports[-1].rescued)
+            if not is_moving and (ahead.next_at is None or (end is not None and ahead.next_at > end)):
+                break  # what is due nevertheless, somebody holds on to: another round would find no more
             if len(reports) == MOST_ROUNDS:
                 passed = timedelta(seconds=int((clock.now() - begun).total_seconds()))
                 raise AssertionError(
-                    f"jobs keep coming: after {MOST_ROUNDS} rounds and {passed} another one is due at "
-                    f"{upcoming.isoformat()}; drain(through=…) lets a span pass"
+                    f"jobs keep coming: there are some after {MOST_ROUNDS} rounds and {passed}; "
+                    "drain(through=…) lets a span pass"
                 )
-            if upcoming > clock.now():
-                clock.advance_to(upcoming + A_LEAP)
-            elif not (reports[-1].claimed or reports[-1].rescued):
-                break  # somebody holds on to it: another round would find no more
+            if not is_moving and ahead.next_at is not None:
+                clock.advance_to(ahead.next_at + A_LEAP)
     if end is not None:
         clock.advance_to(end)
     return _total(reports)
@@ -95,18 +94,25 @@ def runner_of(url: str, clock: LeapClock, handlers: Sequence[Handler[Any]], conc
     return Runner(url, Registry(*handlers), budget=budget, concurrency=concurrency, clock=clock)
 
 
-async def _next_event(url: str, types: Sequence[str]) -> datetime | None:
+@dataclass(frozen=True, slots=True)
+class _Ahead:
+    """What is before a runner: is a job due, and when does something happen next that may let one run?"""
+
+    is_due: bool
+    next_at: datetime | None
+
+
+async def _look_ahead(url: str, clock: LeapClock, types: Sequence[str]) -> _Ahead:
+    asked = {"types": list(types), "now": clock.database_now()}
     async with connect(url) as connection:
-        (row,) = await fetch_async(connection, statement("next_event", "leadjobs.testing"), {"types": list(types)})
-    at: datetime | None = row["at"]
-    return at
+        (row,) = await fetch_async(connection, statement("look_ahead", "leadjobs.testing"), asked)
+    return _Ahead(row["is_due"], row["next_at"] if row["is_any_left"] else None)
 
 
 def _total(reports: Sequence[Report]) -> Report:
     """What several invocations did, and what the last one left."""
-    counted = [name for name, kind in Report.model_fields.items() if kind.annotation in {int, float} and name != "due"]
-    sums = {name: sum(getattr(report, name) for report in reports) for name in counted}
-    return reports[-1].model_copy(update=sums)
+    counted = [field.name for field in fields(Report) if field.type in {int, float} and field.name != "due"]
+    return replace(reports[-1], **{name: sum(getattr(report, name) for report in reports) for name in counted})
 
 
 class Witness:

@@ -37,7 +37,7 @@ def cron_door(runner: "Callable[[], Runner]", secrets: Callable[[], Secrets]) ->
         except (LeadjobsError, psycopg.Error, TimeoutError) as error:
             return error_answer(error)
         status = 200 if report.is_healthy else 503
-        return JSONResponse(report.model_dump(by_alias=True, mode="json"), status, {"Cache-Control": "no-store"})
+        return JSONResponse(report.as_json(), status, {"Cache-Control": "no-store"})
 
     return Starlette(routes=[Route("/{path:path}", tick, methods=["GET", "POST"])])
 

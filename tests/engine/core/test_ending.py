@@ -128,7 +128,7 @@ def test_snoozing_to_an_instant_without_a_time_zone_is_refused() -> None:
 @pytest.mark.parametrize("nonsense", [None, "done", True, Done])
 def test_anything_but_an_outcome_is_refused(nonsense: Any) -> None:
     """A handler that forgets to return one is told so."""
-    with pytest.raises(TypeError, match="a handler returns Done, Skip, Retry, Snooze or GiveUp, not"):
+    with pytest.raises(TypeError, match="a handler returns Done, Skip, Retry, Snooze, Hold or GiveUp, not"):
         run().said(nonsense)
 
 

@@ -71,10 +71,11 @@ async def test_the_longest_and_oddest_allowed_names_can_be_kept(type_: str, db: 
 
 
 def test_choices_may_be_given_by_their_words() -> None:
-    """Text that names a choice is that choice."""
-    words: dict[str, Any] = {"lane": "backfill", "scope": "live", "on_conflict": "replace"}
-    job = NewJob(type="SEND", dedupe_key="k", **words)
-    assert (Lane.BACKFILL, DedupeScope.LIVE, OnConflict.REPLACE) == (job.lane, job.scope, job.on_conflict)
+    """Text that names a choice is that choice, whichever of them is given so."""
+    choices: dict[str, Any] = {"lane": Lane.BACKFILL, "scope": DedupeScope.LIVE, "on_conflict": OnConflict.REPLACE}
+    for name, choice in choices.items():
+        word: dict[str, Any] = {name: str(choice)}
+        assert choice is getattr(NewJob(type="SEND", dedupe_key="k", **word), name)
 
 
 def circular() -> dict[str, Any]:

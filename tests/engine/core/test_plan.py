@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from leadjobs import Lane
-from leadjobs.core.plan import Rota, Share, Stream
+from leadjobs.core.plan import TURNS, Rota, Share, Stream
 
 TENANTS = st.sampled_from([f"t{n}" for n in range(6)])
 TYPES = st.sampled_from(["A", "B", "C", "D"])
@@ -22,12 +22,12 @@ def live(tenant: str, type_: str = "A") -> Stream:
 
 def rota(streams: Iterable[Stream]) -> Rota:
     """A rota that has just discovered these streams."""
-    made = Rota()
+    made = Rota(newcomers=sorted)
     made.refill(streams)
     return made
 
 
-def any_type(_: str) -> bool:
+def anything(_: Stream) -> bool:
     return True
 
 
@@ -46,7 +46,7 @@ def test_a_deal_gives_all_slots_to_what_fits_and_never_more(
     streams: set[Stream], slots: int, fitting: set[str]
 ) -> None:
     """Exactly the free slots, to known streams of fitting types outside the lane of those that run alone."""
-    shares = rota(streams).deal(slots, fits=fitting.__contains__)
+    shares = rota(streams).deal(slots, may=lambda stream: stream.type in fitting)
     able = {stream for stream in streams if stream.type in fitting and stream.lane is not Lane.ALONE}
     assert (max(slots, 0) if able else 0) == sum(share.slots for share in shares)
     assert {share.stream for share in shares} <= able
@@ -62,7 +62,7 @@ def test_backlogged_tenants_get_the_same_however_many_types_they_have(
     turns = rota(live(tenant, type_) for tenant in tenants for type_ in types.get(tenant, {"A"}))
     got = Counter(dict.fromkeys(tenants, 0))
     for slots in deals:
-        got.update(by_tenant(turns.deal(slots, fits=any_type)))
+        got.update(by_tenant(turns.deal(slots, may=anything)))
     assert max(got.values()) - min(got.values()) <= 1
 
 
@@ -72,7 +72,7 @@ def test_a_tenant_s_types_take_turns(types: set[str], deals: list[int]) -> None:
     turns = rota(live("t", type_) for type_ in types)
     got = Counter(dict.fromkeys(types, 0))
     for slots in deals:
-        got.update({share.stream.type: share.slots for share in turns.deal(slots, fits=any_type)})
+        got.update({share.stream.type: share.slots for share in turns.deal(slots, may=anything)})
     assert max(got.values()) - min(got.values()) <= 1
 
 
@@ -82,7 +82,7 @@ def test_live_work_gets_most_and_backfill_is_never_starved(deals: list[int]) -> 
     turns = rota([live("t"), Stream(Lane.BACKFILL, "A", "t")])
     total = backfill = 0
     for slots in deals:
-        shares = {share.stream.lane: share.slots for share in turns.deal(slots, fits=any_type)}
+        shares = {share.stream.lane: share.slots for share in turns.deal(slots, may=anything)}
         total, backfill = total + slots, backfill + shares.get(Lane.BACKFILL, 0)
         assert backfill == total // 5
 
@@ -90,32 +90,32 @@ def test_live_work_gets_most_and_backfill_is_never_starved(deals: list[int]) -> 
 def test_a_lane_that_has_nothing_leaves_its_turns_to_the_other() -> None:
     """No slot stays empty for work that does not wait, or does not fit."""
     backfill = Stream(Lane.BACKFILL, "B", "t")
-    assert [Share(backfill, 10)] == rota([backfill]).deal(10, fits=any_type)
-    assert [Share(backfill, 10)] == rota([backfill, live("t")]).deal(10, fits=lambda type_: type_ == "B")
+    assert [Share(backfill, 10)] == rota([backfill]).deal(10, may=anything)
+    assert [Share(backfill, 10)] == rota([backfill, live("t")]).deal(10, may=lambda stream: stream.type == "B")
 
 
 def test_the_turn_carries_over_from_deal_to_deal() -> None:
     """With one slot at a time each tenant is served in turn."""
     turns = rota(live(tenant) for tenant in "abc")
-    served = [turns.deal(1, fits=any_type)[0].stream.tenant for _ in range(7)]
+    served = [turns.deal(1, may=anything)[0].stream.tenant for _ in range(7)]
     assert list("abcabca") == served
 
 
 def test_a_newcomer_waits_one_round_at_most() -> None:
     """A tenant that arrives late is served before anybody is served twice more."""
     turns = rota(live(tenant) for tenant in "bcd")
-    turns.deal(2, fits=any_type)
+    turns.deal(2, may=anything)
     turns.refill([live(tenant) for tenant in "abcd"])
-    served = [turns.deal(1, fits=any_type)[0].stream.tenant for _ in range(4)]
+    served = [turns.deal(1, may=anything)[0].stream.tenant for _ in range(4)]
     assert list("dbca") == served
 
 
 def test_a_refill_keeps_places_and_forgets_who_is_gone() -> None:
     """Whoever waited goes on waiting in the same place, and what was not discovered again gets nothing."""
     turns = rota(live(tenant) for tenant in "abcd")
-    turns.deal(1, fits=any_type)
+    turns.deal(1, may=anything)
     turns.refill([live(tenant) for tenant in "acd"])
-    assert list("cda") == [turns.deal(1, fits=any_type)[0].stream.tenant for _ in range(3)]
+    assert list("cda") == [turns.deal(1, may=anything)[0].stream.tenant for _ in range(3)]
 
 
 @given(streams=STREAMS, gone=STREAMS)
@@ -134,12 +134,53 @@ def test_a_dry_stream_gets_nothing_until_it_is_discovered_again(streams: set[Str
 def test_one_slot_for_one_job_that_runs_alone() -> None:
     """The lane of those that run alone is dealt only where asked for, one slot in all, and in turn."""
     turns = rota([Stream(Lane.ALONE, "A", tenant) for tenant in "ab"])
-    assert [] == turns.deal(10, fits=any_type)
-    assert [] == turns.deal_alone(fits=lambda _: False)
-    dealt = [turns.deal_alone(fits=any_type) for _ in range(3)]
+    assert [] == turns.deal(10, may=anything)
+    assert [] == turns.deal_alone(may=lambda _: False)
+    dealt = [turns.deal_alone(may=anything) for _ in range(3)]
     assert [[Share(Stream(Lane.ALONE, "A", tenant), 1)] for tenant in "aba"] == dealt
 
 
 def test_an_empty_rota_deals_nothing() -> None:
     """Nothing waits, nothing is dealt."""
-    assert ([], []) == (Rota().deal(5, fits=any_type), Rota().deal_alone(fits=any_type))
+    assert ([], []) == (Rota().deal(5, may=anything), Rota().deal_alone(may=anything))
+
+
+@given(
+    tenants=st.integers(1, 30),
+    lanes=st.sets(st.sampled_from([Lane.LIVE, Lane.RETRY, Lane.BACKFILL]), min_size=1),
+    deals=DEALS,
+)
+def test_the_wait_of_a_tenant_is_bounded(tenants: int, lanes: set[Lane], deals: list[int]) -> None:
+    """Whatever else waits, and however the deals cut it up: six slots for each tenant with due work, and one round of
+    lanes, and everybody in every lane has had one."""
+    turns = rota(Stream(lane, "A", f"t{n}") for lane in lanes for n in range(tenants))
+    served: list[Stream] = []
+    for slots in [*deals, 6 * tenants + len(TURNS)]:
+        served = [share.stream for share in turns.deal(slots, may=anything)]
+    assert {Stream(lane, "A", f"t{n}") for lane in lanes for n in range(tenants)} == set(served)
+
+
+@given(refusals=st.lists(st.sets(st.sampled_from("abcde")), max_size=20))
+def test_a_stream_that_is_refused_loses_no_turn(refusals: list[set[str]]) -> None:
+    """Of those who may at last, whoever was refused longest comes first: nobody who was served before."""
+    turns = rota(live(tenant) for tenant in "abcde")
+    waiting = list("abcde")
+    for refused in refusals:
+        got = [share.stream.tenant for share in turns.deal(1, may=lambda s, no=refused: s.tenant not in no)]  # type: ignore[misc]
+        expected = next((tenant for tenant in waiting if tenant not in refused), None)
+        assert got == ([] if expected is None else [expected])
+        if expected is not None:
+            waiting.remove(expected)
+            waiting.append(expected)
+
+
+def test_a_refused_stream_is_asked_about_once_a_deal() -> None:
+    """Thousands that may not run cost a deal one look each, however many slots it has."""
+    asked: list[str] = []
+
+    def may(stream: Stream) -> bool:
+        asked.append(stream.tenant)
+        return stream.tenant == "z"
+
+    assert [Share(live("z"), 50)] == rota(live(tenant) for tenant in [*map(str, range(100)), "z"]).deal(50, may=may)
+    assert 100 == sum(tenant != "z" for tenant in asked)

@@ -44,9 +44,18 @@ async def wave(job: Job[Greeting]) -> Outcome:
     return Done()
 
 
-def a_job() -> Job[Greeting]:
-    async def commit(connection: object, outcome: Outcome) -> None: ...
+class Nowhere:
+    """A run of a job that is in no database."""
 
+    steps = Steps(Transactions("postgresql://nowhere", at_once=1), Lease(JobId(1), 1), 1)
+
+    def time_left(self) -> float:
+        return 1.0
+
+    async def commit(self, connection: object, outcome: Outcome) -> None: ...
+
+
+def a_job() -> Job[Greeting]:
     return Job(
         id=JobId(1),
         type="GREET",
@@ -56,9 +65,7 @@ def a_job() -> Job[Greeting]:
         generation=1,
         created_at=datetime(2026, 1, 1, tzinfo=UTC),
         lease=Lease(JobId(1), 1),
-        time_left=lambda: 1.0,
-        _commit=commit,
-        _steps=Steps(Transactions("postgresql://nowhere", at_once=1), Lease(JobId(1), 1), 1),
+        _run=Nowhere(),
     )
 
 

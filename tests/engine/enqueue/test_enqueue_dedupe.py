@@ -120,7 +120,7 @@ async def test_replace_during_a_run_keeps_the_newest_payload_for_one_more_run(db
     row = await the_job(db)
     assert [Enqueued(first.job_id, Verdict.MERGED)] * 2 == answers
     assert ({"n": 1}, {"n": 3}, 1) == (row["payload"], row["next_payload"], row["generation"])
-    assert ("RUNNING", claimed.lease_no, claimed.run_at) == (row["state"], row["lease_no"], row["run_at"])
+    assert ("RUNNING", claimed.lease.lease_no, claimed.run_at) == (row["state"], row["lease_no"], row["run_at"])
 
 
 async def test_ignore_during_a_run_leaves_no_mark(db: Db) -> None:

@@ -128,3 +128,9 @@ async def stage(url: str, db: psycopg.AsyncConnection[DictRow]) -> AsyncIterator
     giving_up = loop.call_later(3 * PATIENCE, lambda: [task.cancel() for task in asyncio.all_tasks(loop)])
     yield Stage(url, db)
     giving_up.cancel()
+
+
+@pytest.fixture
+def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Streams that are discovered together take their turns in the order of their names, and not in a random one."""
+    monkeypatch.setattr("leadjobs.core.plan.random.sample", lambda streams, _: sorted(streams))

@@ -20,7 +20,7 @@ OURS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leadjobs' AND datname = current_database()"
     " AND pid <> pg_backend_pid()"
 )
-SETTLE, LOOK = "%ending AS MATERIALIZED%", "%AS kind%"
+SETTLE, LOOK = "%ending AS MATERIALIZED%", "%FROM job_hold%WHERE until IS NULL%"
 
 
 async def test_an_invocation_has_two_connections_at_most_and_closes_them(stage: "Stage") -> None:
@@ -106,7 +106,7 @@ async def test_the_claiming_connection_may_die(stage: "Stage") -> None:
     (id_,) = await stage.add(NewJob(type="WAIT"))
     running = asyncio.create_task(stage.runner(wait).run())
     await stage.until("SELECT count(*) = 1 FROM effect")
-    await stage.until(f"SELECT count(*) = 1 FROM ({OURS} AND query LIKE '%%AS kind%%') AS looked")
+    await stage.until(f"SELECT ({OURS} AND query LIKE '%%FROM job_hold%%WHERE until IS NULL%%') = 1")
     assert await stage.kill_backends(LOOK) == 1
     async with asyncio.timeout(10):
         report = await running

@@ -43,7 +43,7 @@ async def until_left(released: asyncio.Event) -> AsyncIterator[None]:
         await asyncio.wait(left, timeout=5) if left else None
 
 
-async def test_what_does_not_fit_the_time_left_is_not_started(stage: "Stage") -> None:
+async def test_what_does_not_fit_the_time_left_is_not_started(stage: "Stage", in_order: None) -> None:
     """With 75 s left, a job of up to 85 s waits for the next invocation, which begins with it."""
     clock = FakeClock(datetime.now(UTC) + seconds(60))
 
@@ -67,7 +67,7 @@ async def test_what_does_not_fit_the_time_left_is_not_started(stage: "Stage") ->
     assert ((report := await runner.run()).succeeded, report.stopped) == (1, "drained")
 
 
-async def test_what_still_fits_is_run_beside_what_does_not(stage: "Stage") -> None:
+async def test_what_still_fits_is_run_beside_what_does_not(stage: "Stage", in_order: None) -> None:
     """A job that is too long for the time left holds up no shorter one."""
     clock = FakeClock(datetime.now(UTC) + seconds(60))
 

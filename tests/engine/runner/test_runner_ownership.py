@@ -183,7 +183,7 @@ async def test_a_claim_steps_over_what_another_runner_is_claiming(stage: "Stage"
         async with asyncio.timeout(5):
             report = await stage.runner(take).run()
 
-    assert (claimed.id, claimed.lease_no) == (first, 1)
+    assert (claimed.id, claimed.lease.lease_no) == (first, 1)
     assert (report.claimed, report.succeeded) == (1, 1)
     assert [(await stage.job(id_))["state"] for id_ in (first, second)] == ["RUNNING", "SUCCEEDED"]
 

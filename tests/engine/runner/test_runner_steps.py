@@ -213,7 +213,7 @@ async def test_a_job_without_steps_costs_no_statement_for_them(stage: "Stage") -
 
     @handler("STEPPING", payload=dict)
     async def plain(job: AnyJob) -> Outcome:
-        return Done(str(job._steps._finished))  # type: ignore[attr-defined]
+        return Done(str(job._run.steps._finished))  # type: ignore[attr-defined]
 
     (id_,) = await stage.add(STEPPING)
 

@@ -140,7 +140,7 @@ async def test_a_claim_takes_the_first_due_jobs_and_steps_over_locked_ones(shelf
     claimed = await shelf.claim(3)
 
     assert ids[1:4] == [job.id for job in claimed]
-    assert [(1, 0, 1)] * 3 == [(job.lease_no, job.attempts, job.generation) for job in claimed]
+    assert [(1, 0, 1)] * 3 == [(job.lease.lease_no, job.attempts, job.generation) for job in claimed]
 
 
 async def test_two_claims_at_once_never_share_a_job(shelf: Shelf, other: Other) -> None:

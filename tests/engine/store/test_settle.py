@@ -114,7 +114,7 @@ async def test_what_went_wrong_is_recorded_with_the_ending(shelf: Shelf) -> None
     (record,) = await shelf.rows("SELECT *, xmin FROM job_attempt")
     (job,) = await shelf.rows("SELECT *, xmin FROM background_job")
     assert job["xmin"] == record["xmin"]
-    expected = (claimed.id, 1, claimed.lease_no, "failed", "ValueError", "no such mailbox", ending.trace)
+    expected = (claimed.id, 1, claimed.lease.lease_no, "failed", "ValueError", "no such mailbox", ending.trace)
     columns = ("job_id", "generation", "lease_no", "ended_as", "error_type", "error", "trace")
     assert expected == tuple(record[column] for column in columns)
     assert (job["started_at"], shelf.clock.database_now()) == (record["started_at"], record["ended_at"])
@@ -229,7 +229,7 @@ async def test_one_bad_ending_is_refused_with_the_whole_group(shelf: Shelf) -> N
     await shelf.add(1)
     await shelf.add(2)
     one, other_one = await shelf.claim(2)
-    bad = Ending(id=one.id, lease_no=one.lease_no, state=State.PENDING, reason="", attempts=0, delay=1e30)
+    bad = Ending(id=one.id, lease_no=one.lease.lease_no, state=State.PENDING, reason="", attempts=0, delay=1e30)
     with pytest.raises(psycopg.DataError):
         await shelf.store.settle([bad, shelf.said(other_one, Done())])
 

@@ -2,10 +2,12 @@
 -- the state (so that only the primary key can serve it), and only once the row is locked.  Rows that somebody else has locked
 -- are stepped over: try them again, or lock them first (fence.sql).  A job that was given a next payload while it ran is
 -- waiting again, whatever became of this run.  A live job waits for its next attempt in the lane 'retry'.
+-- A run that found what it uses busy puts a hold on that name; of two holds on one name the longer stands.
 WITH ending AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:endings AS jsonb))
         AS ending (id bigint, lease_no integer, state text, reason text, attempts integer, delay double precision,
-                   run_at timestamptz, ended_as text, error_type text, error text, trace text)
+                   run_at timestamptz, ended_as text, error_type text, error text, trace text,
+                   hold_name text, hold_kind text, hold_seconds double precision, hold_until timestamptz)
 ), held AS MATERIALIZED (
     SELECT id, lease_no, generation, started_at, next_payload IS NOT NULL AS is_dirty
       FROM background_job
@@ -44,5 +46,14 @@ WITH ending AS MATERIALIZED (
     SELECT id, generation, lease_no, ended_as, error_type, error, trace, started_at,
            coalesce(CAST(:now AS timestamptz), now())
       FROM ours WHERE ended_as IS NOT NULL
+), held_back AS (
+    INSERT INTO job_hold AS hold (name, kind, reason, until)
+    SELECT DISTINCT ON (hold_name) hold_name, hold_kind, reason,
+           coalesce(hold_until, coalesce(CAST(:now AS timestamptz), now()) + make_interval(secs => hold_seconds)) AS until
+      FROM ours WHERE hold_name IS NOT NULL
+     ORDER BY hold_name, until DESC NULLS FIRST
+        ON CONFLICT (name) DO UPDATE
+       SET kind = excluded.kind, reason = excluded.reason, until = excluded.until, created_at = excluded.created_at
+     WHERE coalesce(hold.until, 'infinity') < coalesce(excluded.until, 'infinity')
 )
 SELECT id FROM settled

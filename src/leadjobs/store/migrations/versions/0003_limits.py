@@ -1,4 +1,4 @@
-"""Limits and holds: what may run at once, how often, and what waits until a time or a person says so; lane *retry*."""
+"""Limits (how many at once, how often), holds (what waits for a time or a person) and the lane *retry*."""
 
 from alembic import op
 

@@ -1,0 +1,5 @@
+-- Move each rate's clock on by the jobs that were started under it.
+UPDATE job_limit AS held
+   SET free_at = greatest(held.free_at, coalesce(CAST(:now AS timestamptz), now())) + make_interval(secs => started.seconds)
+  FROM unnest(CAST(:names AS text[]), CAST(:seconds AS double precision[])) AS started (name, seconds)
+ WHERE held.name = started.name

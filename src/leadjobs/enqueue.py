@@ -9,9 +9,11 @@ differ in how they run what it asks for.
 
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from operator import itemgetter
 from typing import Any, cast
 
+from leadjobs.core.clock import AHEAD
 from leadjobs.core.job import Enqueued, JobId, NewJob, OnConflict, Verdict
 from leadjobs.core.storable import storable_json
 from leadjobs.errors import EnqueueError
@@ -190,6 +192,6 @@ def _record(job: NewJob) -> dict[str, Any]:
     }
     if job.run_at is not None:
         record["run_at"] = job.run_at.isoformat()
-    if job.delay is not None:
-        record["delay"] = job.delay.total_seconds()
+    if job.delay is not None or AHEAD.span:
+        record["delay"] = (AHEAD.span + (job.delay or timedelta())).total_seconds()
     return record

@@ -78,6 +78,14 @@ def test_an_example_does_what_its_page_says(script: Path, empty_url: str) -> Non
         assert (shown, "") == (runs[-1].stdout, runs[-1].stderr)
 
 
+def test_the_tests_of_an_example_pass(monkeypatch: pytest.MonkeyPatch, leadjobs_server: str) -> None:
+    """They stand on the plugin alone, as a user's do, and not on our own conftest."""
+    monkeypatch.setenv("LEADJOBS_TEST_DATABASE_URL", leadjobs_server)
+    done = run(["pytest", "examples/engine_only", "-n", "0"], "")
+    assert 0 == done.returncode, done.stdout
+    assert "4 passed" in done.stdout or "...." in done.stdout
+
+
 @pytest.fixture
 def engine(url: str) -> Iterator[Engine]:
     """The database of an app, on psycopg; its connections are closed after the test."""

@@ -118,6 +118,7 @@ def test_a_page_does_what_it_says(
 ) -> None:
     """Every Python block of the page runs, and prints what the page says; the quickstart begins with nothing."""
     monkeypatch.setenv("DATABASE_URL", request.getfixturevalue("empty_url" if page.stem == "quickstart" else "url"))
+    monkeypatch.setenv("LEADJOBS_TEST_DATABASE_URL", request.getfixturevalue("leadjobs_server"))
     monkeypatch.setenv("PATH", f"{BIN}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)

@@ -13,6 +13,7 @@ from leadjobs.app import App
 from leadjobs.demo.replies import SECRETS
 from leadjobs.openapi import openapi
 from leadjobs.settings import read_settings
+from leadjobs.testing import new_database
 from leadjobs.testing.serve import serve
 
 DOORS = schemathesis.openapi.from_dict(openapi())
@@ -22,11 +23,9 @@ TOKEN = "ljt_" + "f" * 43
 
 
 @pytest.fixture(scope="module")
-def base_url(template: str) -> Iterator[str]:
+def base_url(leadjobs_server: str, leadjobs_template: str) -> Iterator[str]:
     """All doors, on a migrated database with one workspace that has no leads."""
-    from tests.conftest import _database
-
-    with _database(template) as url:
+    with new_database(leadjobs_server, leadjobs_template) as url:
         with psycopg.connect(url) as connection:
             hashed = hashlib.sha256(TOKEN.encode()).hexdigest()
             connection.execute("INSERT INTO workspace (id, name) VALUES (1, 'Fuzz')")

@@ -1,6 +1,7 @@
 """Time.  Only the database clock decides what is due and whose lease holds; a process only measures spans."""
 
 import time
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -25,6 +26,16 @@ class SystemClock:
     def monotonic(self) -> float:
         """The process's monotonic clock."""
         return time.monotonic()
+
+
+@dataclass
+class Ahead:
+    """How far a test has let time pass beyond the database's clock; an enqueue counts its delay from there."""
+
+    span: timedelta = timedelta()
+
+
+AHEAD = Ahead()  # of this process; nothing in production
 
 
 class Deadline:

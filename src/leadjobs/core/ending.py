@@ -8,6 +8,8 @@
 | the same, attempts used up | FAILED              | + 1      | failed, timed_out |
 | Snooze                     | PENDING, later      | kept     | none   |
 | handed back                | PENDING, due at once| kept     | handed_back |
+| over budget                | PENDING, next day   | kept     | none   |
+| an effect is unknown       | FAILED, to a person | kept     | failed |
 """
 
 import traceback
@@ -20,6 +22,7 @@ from typing import Any, Literal
 from leadjobs.core.job import JobId, Lease, State
 from leadjobs.core.outcome import Done, GiveUp, Outcome, Retry, Skip, Snooze
 from leadjobs.core.retry import RetryPolicy, retry_after_of
+from leadjobs.errors import EffectUnknownError, OverBudgetError
 
 MAX_REASON = 500
 MAX_ERROR = 2_000
@@ -104,6 +107,10 @@ class Run:
 
     def broke(self, error: BaseException) -> Ending:
         """The handler raised."""
+        if isinstance(error, OverBudgetError):
+            return self.over_budget(error)
+        if isinstance(error, EffectUnknownError):
+            return self._ending(State.FAILED, str(error), "failed", Cause.of(error))
         cause = Cause.of(error)
         what = f"{cause.error_type}: {cause.error}" if cause.error else str(cause.error_type)
         if isinstance(error, self.retry.permanent):
@@ -117,6 +124,10 @@ class Run:
     def misfit(self, error: BaseException) -> Ending:
         """The stored payload does not fit the type: no further run would find it otherwise."""
         return self._failed(f"gave up: {error}", "failed", Cause.of(error))
+
+    def over_budget(self, error: OverBudgetError) -> Ending:
+        """The tenant's day has no room for what the run asked: the job waits for the next one; no attempt is used."""
+        return replace(self._ending(State.PENDING, f"over budget: {error}"), run_at=error.until)
 
     def handed_back(self, why: str) -> Ending:
         """The runner took the job back before it ended; no attempt is used."""

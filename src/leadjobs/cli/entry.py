@@ -11,7 +11,7 @@ import psycopg
 import typer
 from rich.markup import escape
 
-from leadjobs.cli import ai, backfill, demo, doctor, jobs, leads, server, tokens, webhook, workspaces
+from leadjobs.cli import ai, backfill, budget, demo, doctor, effects, jobs, leads, server, tokens, webhook, workspaces
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table, progress, say
 from leadjobs.core.job import Lane, OnConflict
@@ -27,7 +27,7 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (jobs.cli, workspaces.cli, webhook.cli, leads.cli, backfill.cli, tokens.cli):
+for group in (jobs.cli, effects.cli, budget.cli, workspaces.cli, webhook.cli, leads.cli, backfill.cli, tokens.cli):
     cli.add_typer(group)
 for command in (ai.ai, doctor.doctor, demo.demo, server.serve, server.dev):
     cli.command()(command)

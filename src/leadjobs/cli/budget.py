@@ -53,17 +53,21 @@ def _cap(line: dict[str, object]) -> object:
     return f"{line['cap']} (that of *)" if line["is_default"] else line["cap"]
 
 
+def _freed(count: int) -> str:
+    return f"; what waited for it is due now ({count})" if count else ""
+
+
 @cli.command("set")
 def set_budget(
     tenant: Tenant, unit: Unit, amount: Annotated[int, typer.Argument(metavar="AMOUNT", min=0, help="A day.")]
 ) -> None:
     """Set a tenant's cap; what waits for its budget is due now."""
     freed = _at_desk(lambda desk: desk.set_cap(tenant, unit, amount))
-    console.print(f"{tenant or 'no tenant'}: {amount} {unit} a day; {freed} that waited due now")
+    console.print(f"{tenant or 'no tenant'}: {amount} {unit} a day{_freed(freed)}")
 
 
 @cli.command("unset")
 def unset_budget(tenant: Tenant, unit: Unit) -> None:
     """Take a tenant's own cap away; what waits for its budget is due now."""
     freed = _at_desk(lambda desk: desk.unset_cap(tenant, unit))
-    console.print(f"{tenant or 'no tenant'}: no cap of its own in {unit}; {freed} that waited due now")
+    console.print(f"{tenant or 'no tenant'}: no cap of its own in {unit}{_freed(freed)}")

@@ -49,6 +49,6 @@ def tag_of(job_id: int, generation: int, created_at: datetime, name: str) -> str
 
     >>> from datetime import UTC
     >>> tag_of(7, 1, datetime(2026, 11, 23, tzinfo=UTC), "sms")
-    'lj-7-1-6a6b3c00-sms'
+    'lj-7-1-6b038200-sms'
     """
     return f"lj-{job_id}-{generation}-{int(created_at.timestamp()):x}-{name}"

@@ -8,15 +8,16 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, NewType, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, NewType, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticUserError
 
-from leadjobs.core.effect import EffectsOfRun, Errors, NotSent, Unknown
+from leadjobs.core.effect import Errors, NotSent, Unknown
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.retry import RetryPolicy
-from leadjobs.core.spend import BudgetsOfRun, Spend
+from leadjobs.core.run import RunOfJob
+from leadjobs.core.spend import Spend
 from leadjobs.errors import EnqueueError, PayloadError
 
 JobId = NewType("JobId", int)
@@ -255,41 +256,6 @@ class Lease(NamedTuple):
 
     job_id: JobId
     lease_no: int
-
-
-class StepsOfRun(Protocol):
-    """What keeps the steps of one run; the engine's is `leadjobs.steps.Steps`."""
-
-    async def run(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        """The step's kept result, or the work's, kept."""
-
-    async def keep(self, connection: Any, name: str, result: Any) -> None:
-        """Keep a step with its rows."""
-
-    async def finished(self) -> Mapping[str, Any]:
-        """The results of finished steps."""
-
-
-class RunOfJob(Protocol):
-    """What a job asks of the run it is in; the engine's is `leadjobs.flight.Flight`."""
-
-    @property
-    def steps(self) -> StepsOfRun:
-        """The steps of the run."""
-
-    @property
-    def effects(self) -> EffectsOfRun:
-        """The effects of the run."""
-
-    @property
-    def budgets(self) -> BudgetsOfRun:
-        """The budgets that the run spends of."""
-
-    def time_left(self) -> float:
-        """How many seconds the run still has."""
-
-    async def commit(self, connection: Any, outcome: Outcome) -> None:
-        """Commit the caller's rows and the end of the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

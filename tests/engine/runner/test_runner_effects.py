@@ -228,14 +228,22 @@ async def test_the_same_run_does_not_send_again_either(stage: "Stage") -> None:
 
 async def test_asked_for_twice_at_once_it_is_sent_once(stage: "Stage") -> None:
     """Both callers in one run get the one receipt."""
-    provider = Provider()
+    provider, looked_up = Provider(), asyncio.Event()
 
     async def look_up(tag: str) -> NotSent:
+        looked_up.set()
         return NotSent()  # as a provider says of a call that is under way
 
     @handler("SENDING", payload=dict)
     async def run(job: AnyJob) -> Outcome:
-        return Done(str(await asyncio.gather(*(job.effect("sms", provider.send, look_up) for _ in range(2)))))
+        turns: Any = job._run.effects
+
+        async def send(tag: str) -> dict[str, Any]:
+            while not looked_up.is_set() and not turns._turns["sms"]._waiters:  # noqa: ASYNC110  (until both are here)
+                await asyncio.sleep(0)
+            return await provider.send(tag)
+
+        return Done(str(await asyncio.gather(*(job.effect("sms", send, look_up) for _ in range(2)))))
 
     (id_,) = await stage.add(SENDING)
     await stage.runner(run).run()
@@ -270,9 +278,18 @@ def slow() -> Iterator[Slow]:
 
 async def test_a_former_owner_still_attaches_the_answer_to_its_own_intent(stage: "Stage", slow: Slow) -> None:
     """The SMS did go out: unknown becomes accepted, and nothing else of the job changes.  A person lets it go on."""
-    other = Provider()
+    other, raised = Provider(), list[str]()
+
+    @handler("SENDING", payload=dict)
+    async def run(job: AnyJob) -> Outcome:
+        try:
+            return Done(str(await job.effect("sms", slow.send)))
+        except LeaseLostError as error:
+            raised.append(str(error))
+            raise
+
     (id_,) = await stage.add(SENDING)
-    first = asyncio.create_task(stage.runner(sending(slow)).run())
+    first = asyncio.create_task(stage.runner(run).run())
     await slow.called.wait()
     await stage.end_leases()
     await stage.runner(sending(other)).run()
@@ -281,6 +298,7 @@ async def test_a_former_owner_still_attaches_the_answer_to_its_own_intent(stage:
     report = await first
 
     assert (1, 1, []) == (report.lost, len(slow.sent), other.sent)
+    assert [f"job {id_} has another owner by now: the answer to sms was kept"] == raised
     assert ("FAILED", failed) == (failed["state"], await stage.job(id_))
     receipt = {"by": "the former owner", "number": 1}  # in the order in which jsonb keeps it
     assert [(1, "accepted", receipt, "send")] == await effects(stage)

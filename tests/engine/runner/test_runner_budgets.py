@@ -174,6 +174,33 @@ async def test_what_is_not_told_stays_reserved_as_unknown(
     assert await stage.value(CONSERVED)
 
 
+async def test_what_was_told_is_kept_while_the_run_is_cut_off(stage: "Stage") -> None:
+    """A cancellation between the end of the block and the settling does not lose what the call took."""
+    runs: list[Any] = []
+    await stage.add(SPENDING)
+    async with stage.connection() as other:
+
+        @handler("SPENDING", payload=dict)
+        async def run(job: AnyJob) -> Outcome:
+            runs.append(job._run)
+            async with job.spend(tokens=10, what="test") as spend:
+                await other.execute("SELECT FROM job_budget_day FOR UPDATE")
+                spend.settle(tokens=3)
+            return Done()
+
+        runner = stage.runner(run)
+        running = asyncio.create_task(runner.run())
+        await stage.until(WAITING_FOR_A_LOCK)
+        runner.stop()
+        while runs[0].cut is None:  # noqa: ASYNC110  (an attribute sets no event)
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # now it is cancelled
+        await other.rollback()
+        assert 1 == (await running).handed_back
+
+    assert {"tokens": (3, 0)} == await day(stage)
+
+
 async def test_an_amount_belongs_to_the_day_it_was_reserved_on(stage: "Stage") -> None:
     """The day is in UTC, by the database's clock; a settle after midnight moves yesterday's row."""
     clock = FakeClock(datetime(2040, 5, 1, 23, 59, tzinfo=UTC))

@@ -106,4 +106,4 @@ async def spending(job: Job[dict[str, Any]]) -> Outcome:
 
 
 if __name__ == "__main__":
-    asyncio.run(Runner(URL, Registry(hang, killer, neighbour, clocked, sending, spending), concurrency=8).run())
+    asyncio.run(Runner(URL, Registry(hang, killer, neighbour, clocked, sending, spending)).run())

@@ -5,6 +5,7 @@ These names are the engine.  Importing them loads neither SQLAlchemy nor any SDK
 >>> from leadjobs import Done, Job, NewJob, Outcome, Registry, Runner, enqueue, handler
 """
 
+from leadjobs.core.effect import NotSent, Unknown
 from leadjobs.core.job import (
     DedupeScope,
     Enqueued,
@@ -25,12 +26,13 @@ from leadjobs.core.retention import Retention
 from leadjobs.core.retry import RetryPolicy
 from leadjobs.core.schedule import Schedule
 from leadjobs.enqueue import enqueue, enqueue_many, enqueue_many_sync, enqueue_sync
-from leadjobs.errors import LeadjobsError, LeaseLostError
+from leadjobs.errors import EffectUnknownError, LeadjobsError, LeaseLostError, NotSentError, OverBudgetError
 from leadjobs.runner import Runner
 
 __all__ = [
     "DedupeScope",
     "Done",
+    "EffectUnknownError",
     "Enqueued",
     "GiveUp",
     "Handler",
@@ -43,8 +45,11 @@ __all__ = [
     "LeaseLostError",
     "Limit",
     "NewJob",
+    "NotSent",
+    "NotSentError",
     "OnConflict",
     "Outcome",
+    "OverBudgetError",
     "Registry",
     "Report",
     "Retention",
@@ -55,6 +60,7 @@ __all__ = [
     "Skip",
     "Snooze",
     "State",
+    "Unknown",
     "Verdict",
     "enqueue",
     "enqueue_many",

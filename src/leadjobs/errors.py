@@ -17,13 +17,17 @@ leadjobs) or *them* (the provider); ``is_transient`` says whether doing the same
     │   ├── BadSignatureError
     │   ├── TooLargeError
     │   └── MalformedWebhookError
-    └── ProviderError              LJ5  theirs
-        ├── ProviderUnavailableError   429, 5xx, timeouts; may carry retry_after
-        └── ProviderRefusedError       it said no and means it
+    ├── ProviderError              LJ5  theirs
+    │   ├── ProviderUnavailableError   429, 5xx, timeouts; may carry retry_after
+    │   └── ProviderRefusedError       it said no and means it
+    ├── NotSentError               LJ7  theirs: the call was certainly not made
+    ├── EffectUnknownError         LJ7  ours: a person must look whether it was made
+    └── OverBudgetError            LJ7  ours: what was asked is over the day's cap
 
 Rooms below add their own beside what they are about; docs/errors.md lists all.
 """
 
+from datetime import datetime
 from typing import ClassVar, Literal
 
 Fault = Literal["caller", "ours", "theirs"]
@@ -144,3 +148,51 @@ class ProviderRefusedError(ProviderError):
     """The service refused, and will refuse again."""
 
     code = "LJ502"
+
+
+class NotSentError(LeadjobsError):
+    """Raised by an effect's ``send``: the call was certainly not made, and may be made again.
+
+    ``retry_after`` is the number of seconds to wait first, where that is known.
+
+    >>> NotSentError("connection refused", retry_after=30).retry_after
+    30
+    """
+
+    code = "LJ700"
+    fault = "theirs"
+    is_transient = True
+
+    def __init__(self, message: str, *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class EffectUnknownError(LeadjobsError):
+    """Nobody knows whether an effect was made; the message names the commands that say so.
+
+    >>> EffectUnknownError.fault, EffectUnknownError.is_transient
+    ('ours', False)
+    """
+
+    code = "LJ701"
+
+
+class OverBudgetError(LeadjobsError):
+    """An amount does not fit what is left of a tenant's day; nothing was reserved.  ``until`` is when the next begins.
+
+    >>> from datetime import UTC
+    >>> tomorrow = datetime(2026, 11, 24, tzinfo=UTC)
+    >>> str(OverBudgetError(tenant="acme", unit="tokens", used=9, cap=10, asked=2, until=tomorrow))
+    '2 tokens asked for, but 9 of 10 are used of today by acme; more from 2026-11-24 00:00 UTC'
+    """
+
+    code = "LJ710"
+    is_transient = True
+
+    def __init__(self, *, tenant: str, unit: str, used: int, cap: int, asked: int, until: datetime) -> None:
+        self.tenant, self.unit, self.used, self.cap, self.asked, self.until = tenant, unit, used, cap, asked, until
+        whose = f"by {tenant}" if tenant else "where jobs have no tenant"
+        told = f"{asked} {unit} asked for, but {used} of {cap} are used of today {whose}; "
+        never = f"a whole day has less: raise the cap, `leadjobs budget set '{tenant}' {unit} AMOUNT`"
+        super().__init__(told + (never if asked > cap else f"more from {until:%Y-%m-%d %H:%M} UTC"))

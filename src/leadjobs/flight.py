@@ -7,11 +7,13 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from leadjobs.budgets import Budgets
 from leadjobs.core.clock import Clock, Deadline
 from leadjobs.core.ending import Ending, Run, endings_json
 from leadjobs.core.job import Job
 from leadjobs.core.outcome import Outcome
 from leadjobs.core.registry import Handler
+from leadjobs.effects import Effects
 from leadjobs.errors import LeaseLostError, PayloadError, StoreError
 from leadjobs.steps import Steps, fence
 from leadjobs.store.connection import Transactions, fetch_async
@@ -88,6 +90,16 @@ class Flight:
     def steps(self) -> Steps:
         """The job's steps in this run."""
         return Steps(self._tower.transactions, self.claimed.lease, self.claimed.generation)
+
+    @cached_property
+    def effects(self) -> Effects:
+        """The job's effects in this run."""
+        return Effects(self._tower.transactions, self.claimed, self.time_left)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """The budgets of the job's tenant, in this run."""
+        return Budgets(self._tower.transactions, self.claimed, self._tower.clock)
 
     def time_left(self) -> float:
         """Seconds until the timeout, or until the invocation cuts its runs, where that is sooner."""

@@ -14,8 +14,10 @@ from rich.markup import escape
 from leadjobs.cli import (
     ai,
     backfill,
+    budget,
     demo,
     doctor,
+    effects,
     holds,
     jobs,
     leads,
@@ -41,7 +43,18 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for group in (jobs.cli, holds.cli, schedules.cli, workspaces.cli, webhook.cli, leads.cli, backfill.cli, tokens.cli):
+for group in (
+    jobs.cli,
+    holds.cli,
+    schedules.cli,
+    effects.cli,
+    budget.cli,
+    workspaces.cli,
+    webhook.cli,
+    leads.cli,
+    backfill.cli,
+    tokens.cli,
+):
     cli.add_typer(group)
 for command in (prune.prune, ai.ai, doctor.doctor, demo.demo, server.serve, server.dev):
     cli.command()(command)

@@ -10,6 +10,7 @@ import typer
 
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
 from leadjobs.cli.dead_letters import Given, act, check, print_groups
+from leadjobs.cli.effects import print_effects
 from leadjobs.cli.holds import at_holds
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.core.job import JobId, State
@@ -68,18 +69,21 @@ def list_jobs(
 
 @cli.command()
 def show(job_id: Annotated[int, typer.Argument(metavar="ID")], as_json: JsonFlag = False) -> None:
-    """Everything about one job, and what went wrong in its runs."""
+    """Everything about one job, what went wrong in its runs, and what it changed outside."""
     sheet: JobSheet = _at_desk(lambda desk: desk.show(JobId(job_id)))
     if as_json:
         print_json(asdict(sheet))
         return
-    print_table(("what", "value"), [(name, value) for name, value in asdict(sheet).items() if name != "history"])
+    print_table(("what", "value"), [item for item in asdict(sheet).items() if item[0] not in {"history", "effects"}])
     if sheet.history:
         console.print("\n[bold]What went wrong[/], newest first:")
         rows = [
             (f"{x.ended_at:%Y-%m-%d %H:%M:%S}", x.generation, x.ended_as, x.error_type, x.error) for x in sheet.history
         ]
         print_table(("when", "generation", "ended as", "error", "message"), rows)
+    if sheet.effects:
+        console.print("\n[bold]What it changed outside[/], newest first:")
+        print_effects(sheet.effects)
 
 
 @cli.command()

@@ -9,6 +9,8 @@
 | Snooze                     | PENDING, later      | kept     | none   |
 | Hold                       | PENDING, held       | kept     | none   |
 | handed back                | PENDING, due at once| kept     | handed_back |
+| over budget                | PENDING, next day   | kept     | none   |
+| an effect is unknown       | FAILED, to a person | kept     | failed |
 """
 
 import traceback
@@ -22,13 +24,14 @@ from leadjobs.core.job import JobId, Lease, State
 from leadjobs.core.limit import of_tenant
 from leadjobs.core.outcome import Done, GiveUp, Hold, Outcome, Retry, Skip, Snooze
 from leadjobs.core.retry import RetryPolicy, retry_after_of
+from leadjobs.errors import EffectUnknownError, OverBudgetError
 
 MAX_REASON = 500
 MAX_ERROR = 2_000
 MAX_TRACE = 10_000
 
 EndedAs = Literal["failed", "timed_out", "handed_back"]
-HoldKind = Literal["busy", "exhausted", "over_budget"]
+HoldKind = Literal["busy", "exhausted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +127,11 @@ class Run:
                     f"a handler returns Done, Skip, Retry, Snooze, Hold or GiveUp, not {type(outcome).__name__}"
                 )
 
-    def held(self, hold: Hold, kind: HoldKind | None = None) -> Ending:
+    def held(self, hold: Hold) -> Ending:
         """The job waits, in its place, for as long as what it uses is held."""
         by = Held(
             hold_name=hold.name if hold.tenant is None else of_tenant(hold.name, hold.tenant),
-            hold_kind=kind or ("exhausted" if hold.until is None else "busy"),
+            hold_kind="exhausted" if hold.until is None else "busy",
             hold_seconds=max(0.0, hold.until.total_seconds()) if isinstance(hold.until, timedelta) else None,
             hold_until=hold.until if isinstance(hold.until, datetime) else None,
         )
@@ -136,6 +139,10 @@ class Run:
 
     def broke(self, error: BaseException) -> Ending:
         """The handler raised."""
+        if isinstance(error, OverBudgetError):
+            return self.over_budget(error)
+        if isinstance(error, EffectUnknownError):
+            return self._ending(State.FAILED, str(error), "failed", Cause.of(error))
         cause = Cause.of(error)
         what = f"{cause.error_type}: {cause.error}" if cause.error else str(cause.error_type)
         if isinstance(error, self.retry.permanent):
@@ -149,6 +156,10 @@ class Run:
     def misfit(self, error: BaseException) -> Ending:
         """The stored payload does not fit the type: no further run would find it otherwise."""
         return self._failed(f"gave up: {error}", "failed", Cause.of(error))
+
+    def over_budget(self, error: OverBudgetError) -> Ending:
+        """The tenant's day has no room for what the run asked: the job waits for the next one; no attempt is used."""
+        return replace(self._ending(State.PENDING, f"over budget: {error}"), run_at=error.until)
 
     def handed_back(self, why: str) -> Ending:
         """The runner took the job back before it ended; no attempt is used."""

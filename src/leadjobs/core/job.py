@@ -2,16 +2,21 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, NamedTuple, NewType, Protocol, TypeVar, cast
+from typing import Any, Generic, NamedTuple, NewType, TypeVar, cast
 
+from leadjobs.core.effect import Errors, NotSent, Unknown
 from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.payload import Shape, shape_of
 from leadjobs.core.retry import RetryPolicy
+from leadjobs.core.run import RunOfJob
+from leadjobs.core.spend import Spend
+from leadjobs.core.storable import encode
 from leadjobs.errors import EnqueueError
 
 JobId = NewType("JobId", int)
@@ -214,13 +219,13 @@ class JobType(Generic[P]):
             lane=lane or self.lane,
         )
 
-    def read(self, stored: str) -> P:
-        """The payload of a stored job, as its type; ``stored`` is JSON text.
+    def read(self, stored: str | Mapping[str, Any]) -> P:
+        """The payload of a stored job, as its type; ``stored`` is its JSON, as text or as an object.
 
         Raises:
             PayloadError: the stored payload does not fit the type (any more).
         """
-        return self._shape.read(stored)
+        return self._shape.read(stored if isinstance(stored, str) else encode(stored))
 
 
 def _is_object(payload: object) -> bool:
@@ -240,33 +245,6 @@ class Lease(NamedTuple):
 
     job_id: JobId
     lease_no: int
-
-
-class StepsOfRun(Protocol):
-    """What keeps the steps of one run; the engine's is `leadjobs.steps.Steps`."""
-
-    async def run(self, name: str, work: Callable[[], Awaitable[Any]]) -> Any:
-        """The step's kept result, or the work's, kept."""
-
-    async def keep(self, connection: Any, name: str, result: Any) -> None:
-        """Keep a step with its rows."""
-
-    async def finished(self) -> Mapping[str, Any]:
-        """The results of finished steps."""
-
-
-class RunOfJob(Protocol):
-    """What a job asks of the run it is in; the engine's is `leadjobs.flight.Flight`."""
-
-    @property
-    def steps(self) -> StepsOfRun:
-        """The steps of the run."""
-
-    def time_left(self) -> float:
-        """How many seconds the run still has."""
-
-    async def commit(self, connection: Any, outcome: Outcome) -> None:
-        """Commit the caller's rows and the end of the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -325,6 +303,58 @@ class Job(Generic[P]):
     async def finished(self) -> Mapping[str, Any]:
         """The results of the steps that this run or an earlier one has finished, by name."""
         return await self._run.steps.finished()
+
+    async def effect(
+        self,
+        name: str,
+        send: Callable[[str], Awaitable[T]],
+        look_up: Callable[[str], Awaitable[T | NotSent | Unknown]] | None = None,
+        *,
+        not_sent: Errors = (),
+    ) -> T:
+        """Change something outside once in this ``generation``, and return the receipt (any JSON) that is kept of it.
+
+        An intent is committed before ``send(tag)`` is called, and its receipt after it; no connection is held
+        meanwhile.  Give the ``tag`` (ASCII, at most 64 characters, the same in every run) to the provider as its
+        idempotency key or reference.  A later run gets the receipt and sends nothing.  Where it finds an intent without
+        an answer, it asks ``look_up(tag)``: a receipt is kept, ``NotSent`` sends again, ``Unknown`` raises.  A receipt
+        that a person gave by hand may be None.
+
+        Only a ``NotSentError``, or an exception of the classes ``not_sent``, says that nothing was sent: then a retry
+        sends again.  Whatever else ends ``send`` (a time-out, a cancellation, a crash) leaves the intent unanswered.
+
+        Raises:
+            EffectUnknownError: nobody knows whether it was made; let it pass, and the job is shown to a person.
+            LeaseLostError: somebody else owns the job by now.  If it was sent, that is on record.
+            StoreError: the name is not 1 to 20 letters, digits, ``_`` or ``-``; or the receipt is no JSON.
+
+        Example:
+            >>> async def run(job):
+            ...     receipt = await job.effect("sms", lambda tag: send_sms(job.payload, reference=tag))
+            ...     return Done(receipt["sid"])
+        """
+        return cast("T", await self._run.effects.run(name, send, look_up, not_sent))
+
+    def spend(self, *, what: str, **amounts: int) -> AbstractAsyncContextManager[Spend]:
+        """Reserve amounts of the tenant's day (UTC, by the database's clock) around a call that costs them.
+
+        Units are free words, such as ``tokens``.  They are reserved together before the block, or none is.  What
+        ``spend.settle(…)`` says in the block replaces them when it ends, however it ends; without it they stay
+        reserved, for the call may have been billed.  A unit without a cap is only recorded.
+
+        Raises:
+            OverBudgetError: a unit would pass its cap; let it pass, and the job waits, at no cost in attempts.
+            LeaseLostError: somebody else owns the job by now; no budget was changed.
+            StoreError: an amount is no whole number from 0 up, or there is none.
+
+        Example:
+            >>> async def run(job):
+            ...     async with job.spend(tokens=6000, usd_micros=2500, what="score") as spend:
+            ...         answer = await ask(job.payload)
+            ...         spend.settle(tokens=answer.tokens, usd_micros=answer.usd_micros)
+            ...     return Done()
+        """
+        return self._run.budgets.spend(amounts, what)
 
     async def commit(self, connection: Any, outcome: Outcome = DONE) -> Outcome:
         """Commit the handler's own rows and the end of the job in one transaction, or neither.

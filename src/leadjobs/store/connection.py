@@ -2,10 +2,10 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
@@ -19,6 +19,9 @@ OwnConnection = psycopg.AsyncConnection[DictRow]
 
 # Works through a pooler in transaction mode: nothing is prepared on a server connection that the next client may get.
 CONNECT: dict[str, Any] = {"prepare_threshold": None, "connect_timeout": 10, "application_name": "leadjobs"}
+
+FINISH_SECONDS = 2.0  # how long a write that must not be lost is waited for, once its job is cancelled
+T = TypeVar("T")
 
 _MISSING = {"42P01", "42703"}  # PostgreSQL's codes for an undefined table and an undefined column
 
@@ -97,6 +100,18 @@ class Transactions:
             unwanted = [*unwanted, connection]
         for each in unwanted:
             await each.close()
+
+
+async def finished(writing: Coroutine[Any, Any, T]) -> T:
+    """What a write returns that must not be lost: it goes on for up to two seconds after a cancellation."""
+    task = asyncio.ensure_future(writing)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        # The shield keeps the write alive, but nobody would wait for it: the loop may end first.
+        await asyncio.wait({task}, timeout=FINISH_SECONDS)
+        task.cancel()
+        raise
 
 
 async def fetch_async(connection: Any, statement: Statement, params: Params) -> Rows:

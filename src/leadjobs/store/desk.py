@@ -8,8 +8,9 @@ from typing import Any
 import psycopg
 
 from leadjobs.core.job import JobId, State
-from leadjobs.errors import JobNotFoundError, StoreError
+from leadjobs.errors import EffectUnknownError, JobNotFoundError, StoreError
 from leadjobs.store.connection import OwnConnection, fetch_async
+from leadjobs.store.effect_desk import EffectDesk, EffectLine
 from leadjobs.store.statements import statement
 
 
@@ -56,6 +57,7 @@ class JobSheet(JobLine):
     losses: int
     lease_no: int
     history: Sequence[AttemptLine] = ()
+    effects: Sequence[EffectLine] = ()
 
 
 class Desk:
@@ -75,7 +77,7 @@ class Desk:
         return [JobLine(**{**row, "state": State(row["state"])}) for row in rows]
 
     async def show(self, job_id: JobId) -> JobSheet:
-        """One job with what went wrong in its runs, newest first.
+        """One job with what went wrong in its runs, and its effects, newest first.
 
         Raises:
             JobNotFoundError: there is none with this id.
@@ -84,7 +86,8 @@ class Desk:
         if not rows:
             raise JobNotFoundError(f"there is no job {job_id}")
         history = [AttemptLine(**row) for row in await self._rows("find_attempts", id=job_id)]
-        return JobSheet(**{**rows[0], "state": State(rows[0]["state"])}, history=history)
+        effects = await EffectDesk(self._connection).list_effects(job_id=job_id)
+        return JobSheet(**{**rows[0], "state": State(rows[0]["state"])}, history=history, effects=effects)
 
     async def cancel(self, job_id: JobId, *, by: str) -> None:
         """Cancel a job that has not ended; a running one loses its lease, and its handler is cancelled within a second.
@@ -103,15 +106,24 @@ class Desk:
         Raises:
             JobNotFoundError: there is none with this id.
             StoreError: it is running, or another unfinished job holds its dedupe key.
+            EffectUnknownError: nobody knows whether one of its effects was made; a new generation would make it again.
         """
         try:
-            rows = await self._rows("retry", id=job_id, reason=f"retried by {by}", now=None)
+            async with self._connection.transaction():
+                await self._rows("lock_job", id=job_id)
+                rows = await self._rows("retry", id=job_id, reason=f"retried by {by}", now=None)
         except psycopg.errors.UniqueViolation:
             raise StoreError(
                 f"another unfinished job holds the dedupe key of job {job_id}: retry or cancel that one"
             ) from None
         if not rows:
             job = await self.show(job_id)
+            if unknown := [e.name for e in job.effects if e.is_unknown and e.generation == job.generation]:
+                raise EffectUnknownError(
+                    f"nobody knows whether {unknown[0]} of job {job_id} was sent, and a retry would send it again: say "
+                    f"`leadjobs effects mark-sent {job_id} {unknown[0]}` or "
+                    f"`leadjobs effects send-again {job_id} {unknown[0]}` first"
+                )
             raise StoreError(f"job {job_id} is {job.state}: cancel it first, or wait for its lease to end")
 
     async def delete(self, job_id: JobId) -> None:

@@ -156,7 +156,6 @@ _KINDS = {
     "paused": "paused",
     "busy": "held back, for it was busy,",
     "exhausted": "held back, for it was used up,",
-    "over_budget": "over its budget",
 }
 
 

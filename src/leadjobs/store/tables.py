@@ -4,7 +4,7 @@ The runner does not use these (it speaks plain SQL, see ``sql/``), so importing 
 """
 
 import uuid
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -12,6 +12,7 @@ from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Computed,
+    Date,
     DateTime,
     Double,
     ForeignKey,
@@ -138,7 +139,7 @@ class JobHold(Base):
     until: Mapped[datetime | None] = mapped_column(Instant)
     created_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
 
-    __table_args__ = (CheckConstraint("kind IN ('paused', 'busy', 'exhausted', 'over_budget')", name="job_hold_kind"),)
+    __table_args__ = (CheckConstraint("kind IN ('paused', 'busy', 'exhausted')", name="job_hold_kind"),)
 
 
 class JobLimit(Base):
@@ -169,6 +170,90 @@ class RunnerInvocation(Base):
     ended_at: Mapped[datetime] = mapped_column(Instant, index=True)
     last_completion_at: Mapped[datetime | None] = mapped_column(Instant)
     report: Mapped[dict[str, Any]] = mapped_column(JSONB)
+
+
+class JobEffect(Base):
+    """A call to the outside that changes something there: its intent, written before it, and its answer, after it.
+
+    *intended*: no answer is known.  *accepted*: it was made, and ``receipt`` is what came back.  *refused*: it was
+    certainly not made.  An intent whose ``lease_no`` is no longer its job's is *unknown*.  ``told_by`` says who knew:
+    ``send``, ``look_up``, or a person.
+    """
+
+    __tablename__ = "job_effect"
+
+    job_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("background_job.id", ondelete="CASCADE"), primary_key=True
+    )
+    generation: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(Key, primary_key=True)
+    tag: Mapped[str] = mapped_column(Key)
+    state: Mapped[str] = mapped_column(Key, server_default="intended")
+    receipt: Mapped[Any | None] = mapped_column(JSONB)
+    lease_no: Mapped[int] = mapped_column(Integer)
+    told_by: Mapped[str | None] = mapped_column(Text)
+    intended_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+    answered_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    __table_args__ = (
+        CheckConstraint("state IN ('intended', 'accepted', 'refused')", name="job_effect_state"),
+        CheckConstraint("(state = 'intended') = (answered_at IS NULL)", name="job_effect_answered"),
+        Index("job_effect_unanswered", "job_id", postgresql_where=text("state = 'intended'")),
+    )
+
+
+class JobBudget(Base):
+    """How much of a unit a tenant may spend in a day (UTC); the tenant ``*`` is each that has no row of its own."""
+
+    __tablename__ = "job_budget"
+
+    tenant: Mapped[str] = mapped_column(Key, primary_key=True)
+    unit: Mapped[str] = mapped_column(Key, primary_key=True)
+    cap_per_day: Mapped[int] = mapped_column(BigInteger)
+    set_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+
+    __table_args__ = (CheckConstraint("cap_per_day >= 0", name="job_budget_cap"),)
+
+
+class JobBudgetDay(Base):
+    """What a tenant has used of a unit in a day: what was settled, and what is reserved, at its reserved amount."""
+
+    __tablename__ = "job_budget_day"
+
+    tenant: Mapped[str] = mapped_column(Key, primary_key=True)
+    unit: Mapped[str] = mapped_column(Key, primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    used: Mapped[int] = mapped_column(BigInteger)
+
+
+class JobSpend(Base):
+    """One amount that a run reserved before a call; ``actual`` is what the call took, where that was told.
+
+    Without ``actual`` it counts as reserved, for ever: it may have been billed.  It outlives its job: money is on
+    record as long as the row is kept.
+    """
+
+    __tablename__ = "job_spend"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    job_id: Mapped[int] = mapped_column(BigInteger)
+    lease_no: Mapped[int] = mapped_column(Integer)
+    generation: Mapped[int] = mapped_column(Integer)
+    tenant: Mapped[str] = mapped_column(Key)
+    day: Mapped[date] = mapped_column(Date)
+    unit: Mapped[str] = mapped_column(Key)
+    what: Mapped[str] = mapped_column(Text)
+    reserved: Mapped[int] = mapped_column(BigInteger)
+    actual: Mapped[int | None] = mapped_column(BigInteger)
+    reserved_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+    settled_at: Mapped[datetime | None] = mapped_column(Instant)
+
+    __table_args__ = (
+        CheckConstraint("reserved >= 0 AND actual >= 0", name="job_spend_amounts"),
+        CheckConstraint("(actual IS NULL) = (settled_at IS NULL)", name="job_spend_settled"),
+        Index("job_spend_day", "day"),
+        Index("job_spend_unsettled", "tenant", "unit", "day", postgresql_where=text("actual IS NULL")),
+    )
 
 
 class JobSchedule(Base):

@@ -9,7 +9,7 @@ import pytest
 from leadjobs import Done, GiveUp, JobId, Outcome, Retry, RetryPolicy, Skip, Snooze, State
 from leadjobs.core.ending import MAX_ERROR, MAX_REASON, MAX_TRACE, Ending, Run, endings_json
 from leadjobs.core.job import Lease
-from leadjobs.errors import ProviderRefusedError, ProviderUnavailableError
+from leadjobs.errors import EffectUnknownError, OverBudgetError, ProviderRefusedError, ProviderUnavailableError
 
 LEASE = Lease(JobId(7), 3)
 TUESDAY = datetime(2026, 11, 24, tzinfo=UTC)
@@ -52,6 +52,15 @@ def test_the_last_attempt_ends_the_job() -> None:
     assert (State.FAILED, "out of attempts (3): ValueError: x", 3, "failed") == told(last.broke(ValueError("x")))
     timed_out = (State.FAILED, "out of attempts (3): timed out after 60 s", 3, "timed_out")
     assert timed_out == told(last.timed_out(timedelta(minutes=1)))
+
+
+def test_over_budget_waits_for_the_next_day_and_an_unknown_effect_for_a_person() -> None:
+    """Neither costs an attempt, not even the last one."""
+    over = OverBudgetError(tenant="acme", unit="tokens", used=9, cap=10, asked=2, until=TUESDAY)
+    ending = run(2).broke(over)
+    assert (State.PENDING, f"over budget: {over}", 2, None) == told(ending)
+    assert TUESDAY == ending.run_at
+    assert (State.FAILED, "who knows", 2, "failed") == told(run(2).broke(EffectUnknownError("who knows")))
 
 
 def _raised(error: Exception) -> Exception:

@@ -48,6 +48,8 @@ class Nowhere:
     """A run of a job that is in no database."""
 
     steps = Steps(Transactions("postgresql://nowhere", at_once=1), Lease(JobId(1), 1), 1)
+    effects: Any = None
+    budgets: Any = None
 
     def time_left(self) -> float:
         return 1.0

@@ -82,5 +82,28 @@ async def clocked(job: Job[dict[str, Any]]) -> Outcome:
     return Retry("later", after=dt.timedelta(hours=1))
 
 
+@handler("SENDING", payload=dict)
+async def sending(job: Job[dict[str, Any]]) -> Outcome:
+    """Send, and never hear the answer."""
+
+    async def send(tag: str) -> None:
+        await note(f"sent {tag}", job)
+        await asyncio.Event().wait()
+
+    await job.effect("sms", send)
+    return Done()
+
+
+@handler("SPENDING", payload=dict)
+async def spending(job: Job[dict[str, Any]]) -> Outcome:
+    """Spend less than was reserved; every seventh job fails first, and says nothing of what it took."""
+    async with job.spend(tokens=10, what="test") as spend:
+        await note("asked", job)
+        if job.id % 7 == 0 and job.attempt == 1:
+            return Retry("lost the answer", after=dt.timedelta())
+        spend.settle(tokens=job.id % 11)
+    return Done()
+
+
 if __name__ == "__main__":
-    asyncio.run(Runner(URL, Registry(hang, killer, neighbour, clocked)).run())
+    asyncio.run(Runner(URL, Registry(hang, killer, neighbour, clocked, sending, spending)).run())

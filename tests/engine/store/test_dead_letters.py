@@ -130,6 +130,18 @@ async def test_jobs_retried_together_begin_a_new_generation(shelf: Shelf) -> Non
     assert set(job_ids) == {job.id for job in await shelf.claim(9)}
 
 
+async def test_a_job_whose_effect_is_unknown_is_not_retried_with_the_others(shelf: Shelf) -> None:
+    """A new generation would make it again: it waits for a person, who knows or looks it up (G6)."""
+    unknown, known = await failed(shelf), await failed(shelf)
+    await shelf.db.execute(
+        "INSERT INTO job_effect (job_id, generation, name, tag, lease_no) VALUES (%s, 1, 'sms', 'lj', 1)", [unknown]
+    )
+    look = await desk(shelf).look(FAILED, most=100)
+    assert Acted(done=1, skipped=1, of=2) == await act(shelf, Action.RETRY, look)
+    assert ["FAILED", "PENDING"] == await states(shelf)
+    assert [known] == [job.id for job in await shelf.claim(9)]
+
+
 async def test_exactly_what_was_shown_is_acted_on(shelf: Shelf) -> None:
     """What came after the look is not touched; what changed since is skipped: failed again, replaced, gone."""
     again, replaced, gone, same = [await failed(shelf) for _ in range(4)]

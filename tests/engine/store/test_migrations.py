@@ -19,7 +19,17 @@ from leadjobs.store.schema import ENGINE, VERSION_TABLE, missing_revisions, newe
 from leadjobs.store.tables import Base
 from leadjobs.store.url import sqlalchemy_url
 
-TABLES = {"background_job", "job_attempt", "job_schedule", "job_sweep", "runner_invocation"}
+TABLES = {
+    "background_job",
+    "job_attempt",
+    "job_budget",
+    "job_budget_day",
+    "job_effect",
+    "job_schedule",
+    "job_spend",
+    "job_sweep",
+    "runner_invocation",
+}
 REVISION = """
 from alembic import op
 revision, down_revision, branch_labels, depends_on = "{id}", {down!r}, {labels!r}, None
@@ -158,4 +168,4 @@ def test_the_catalog_is_what_the_mapped_classes_would_make(empty_url: str) -> No
         migrated = catalog(connection, TABLES)
     engine.dispose()
     assert made == migrated
-    assert 5 == sum("CHECK" in constraint for constraint in migrated["checks"])
+    assert 10 == sum("CHECK" in constraint for constraint in migrated["checks"])

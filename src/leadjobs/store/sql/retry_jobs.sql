@@ -1,8 +1,12 @@
 -- Make jobs due now with all their attempts, those that are still as they were seen; a new generation, as retry.sql begins it.
--- What somebody has locked is stepped over.  It carries no lease, for it touches no RUNNING job.  The primary key serves it.
+-- What somebody has locked is stepped over, and so is a job with an effect that nobody knows the end of.  It carries no
+-- lease, for it touches no RUNNING job.  The primary key serves it.
 WITH free AS MATERIALIZED (
     SELECT id, lease_no, generation FROM background_job
      WHERE id = ANY (CAST(:ids AS bigint[])) AND state <> 'RUNNING'
+       AND NOT EXISTS (SELECT FROM job_effect AS effect
+                        WHERE effect.job_id = background_job.id AND effect.generation = background_job.generation
+                          AND effect.state = 'intended')
      ORDER BY id
        FOR NO KEY UPDATE SKIP LOCKED
 ), same AS MATERIALIZED (

@@ -22,7 +22,7 @@ CREATE TABLE job_hold (
     reason      text NOT NULL,
     until       timestamptz,
     created_at  timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT job_hold_kind CHECK (kind IN ('paused', 'busy', 'exhausted', 'over_budget'))
+    CONSTRAINT job_hold_kind CHECK (kind IN ('paused', 'busy', 'exhausted'))
 );
 
 CREATE TABLE job_limit (

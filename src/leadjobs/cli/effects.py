@@ -1,0 +1,96 @@
+"""``leadjobs effects``: what jobs changed outside, and what nobody knows the end of."""
+
+import asyncio
+import getpass
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from typing import Annotated, TypeVar
+
+import typer
+
+from leadjobs.cli.context import database
+from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.core.job import JobId
+from leadjobs.errors import StoreError
+from leadjobs.store.connection import connect
+from leadjobs.store.effect_desk import EffectDesk, EffectLine
+
+T = TypeVar("T")
+JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's id.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The effect's name.")]
+Generation = Annotated[int | None, typer.Option(min=1, help="Of this generation; the job's newest where not given.")]
+
+cli = typer.Typer(name="effects", help="What jobs changed outside, and what is unknown.", no_args_is_help=True)
+
+
+def _at_desk(do: Callable[[EffectDesk], Awaitable[T]]) -> T:
+    async def at_desk() -> T:
+        async with connect(url) as connection:
+            return await do(EffectDesk(connection))
+
+    with database() as url:
+        return asyncio.run(at_desk())
+
+
+@cli.command("list")
+def list_effects(
+    unknown: Annotated[bool, typer.Option("--unknown", help="Only those that a person must look for.")] = False,
+    most: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
+    as_json: JsonFlag = False,
+) -> None:
+    """The newest effects, with what is known of each."""
+    lines = _at_desk(lambda desk: desk.list_effects(only_unknown=unknown, most=most))
+    if as_json:
+        print_json([asdict(line) for line in lines])
+    else:
+        print_effects(lines)
+
+
+def print_effects(lines: Sequence[EffectLine]) -> None:
+    """Effects as a table."""
+    print_table(
+        ("job", "generation", "effect", "stands", "told by", "intended", "tag", "receipt"),
+        [
+            (
+                x.job_id,
+                x.generation,
+                x.name,
+                "unknown" if x.is_unknown else x.state,
+                x.told_by,
+                f"{x.intended_at:%Y-%m-%d %H:%M:%S}",
+                x.tag,
+                None if x.receipt is None else json.dumps(x.receipt),
+            )
+            for x in lines
+        ],
+    )
+
+
+@cli.command("mark-sent")
+def mark_sent(
+    job_id: JobArgument,
+    name: NameArgument,
+    receipt: Annotated[str, typer.Option(help="What the provider said, as JSON.")] = "null",
+    generation: Generation = None,
+) -> None:
+    """Say that an effect was made; its job goes on after it."""
+    try:
+        told = json.loads(receipt)
+    except ValueError as error:
+        raise StoreError(f"--receipt is not JSON: {error}") from None
+    by = getpass.getuser()
+    is_due = _at_desk(lambda desk: desk.mark_sent(JobId(job_id), name, by=by, receipt=told, generation=generation))
+    _say(job_id, f"{name} was sent", is_due=is_due)
+
+
+@cli.command("send-again")
+def send_again(job_id: JobArgument, name: NameArgument, generation: Generation = None) -> None:
+    """Let an effect be made once more, under the same tag; its job goes on with it."""
+    by = getpass.getuser()
+    is_due = _at_desk(lambda desk: desk.send_again(JobId(job_id), name, by=by, generation=generation))
+    _say(job_id, f"{name} may be sent", is_due=is_due)
+
+
+def _say(job_id: int, what: str, *, is_due: bool) -> None:
+    console.print(f"job {job_id}: {what}; it is {'due now' if is_due else 'left as it is'}")

@@ -1,6 +1,5 @@
 """A whole run at a tiny size, on the tests' server."""
 
-import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import psycopg
 import pytest
-from tests.conftest import SERVER
 
 from benchmarks.peers.arena import Arena
 from benchmarks.peers.contest import Plan, choose, hold
@@ -36,13 +34,13 @@ def ours(who: Contestant) -> str:
     return sys.executable
 
 
-def test_a_run_measures_and_checks_everybody_in_turn() -> None:
+def test_a_run_measures_and_checks_everybody_in_turn(leadjobs_server: str) -> None:
     """Each present contestant has a sample of each of its cases; who cannot be installed is absent, and no failure.
 
     The case that is told as a part of the plain drain brings that along, and rows in the background are not counted.
     """
     contestants, cases = choose(["leadjobs", "raw", "oban"], ["enqueue", "paused"])
-    result = hold(Plan(contestants, cases, factor=0.01, rounds=1), os.environ[SERVER], ours)
+    result = hold(Plan(contestants, cases, factor=0.01, rounds=1), leadjobs_server, ours)
 
     assert [] == result.failures
     expected = {("enqueue", "raw"), ("enqueue", "leadjobs"), ("drain", "raw"), ("drain", "leadjobs")}
@@ -59,10 +57,10 @@ def test_a_run_measures_and_checks_everybody_in_turn() -> None:
         ("INSERT INTO job (payload) SELECT payload FROM job WHERE id IN (3, 4)", "2 doubled (3, 4) of 20"),
     ],
 )
-def test_a_missing_or_doubled_job_is_a_failure(spoil: str, told: str) -> None:
+def test_a_missing_or_doubled_job_is_a_failure(leadjobs_server: str, spoil: str, told: str) -> None:
     """A drain of other jobs than it was asked for is no number, whatever the table says."""
     raw = contestant("raw")
-    arena = Arena(os.environ[SERVER], {"raw": sys.executable})
+    arena = Arena(leadjobs_server, {"raw": sys.executable})
     try:
         with arena.database(raw) as database:
             ask(sys.executable, raw.driver, {"do": "add", "url": database.url, "count": 20, "form": "plain"})
@@ -75,12 +73,12 @@ def test_a_missing_or_doubled_job_is_a_failure(spoil: str, told: str) -> None:
     assert f"ran: {told}" == str(broken.value)
 
 
-def test_a_failed_run_is_told_and_the_rest_goes_on() -> None:
+def test_a_failed_run_is_told_and_the_rest_goes_on(leadjobs_server: str) -> None:
     """A contestant whose table never says that its jobs are finished fails, with the reason in the sample."""
     raw = contestant("raw")
     liar = replace(raw, name="liar", table=replace(raw.table, finished="state = 'done' AND id <> 5"))
     contestants, cases = choose(["raw"], ["two"])
-    result = hold(Plan([liar, *contestants], cases, factor=0.001, rounds=1), os.environ[SERVER], ours)
+    result = hold(Plan([liar, *contestants], cases, factor=0.001, rounds=1), leadjobs_server, ours)
 
     assert {"liar": "finished: 1 missing (5) of 20", "raw": ""} == {
         sample.contestant: sample.failure for sample in result.samples

@@ -49,11 +49,11 @@ async def drain(url: str, clock: LeapClock, what: Sequence[Runnable], concurrenc
             reports.append(await runner.run())
             if end is None and not patience.until_empty:
                 break
-            ahead = await _look_ahead(url, clock, runner.registry.type_names)
+            ahead = await _look_ahead(runner, clock, with_ticks=end is not None)
             is_moving = ahead.is_due and (reports[-1].claimed or reports[-1].rescued)
             if not is_moving and (ahead.next_at is None or (end is not None and ahead.next_at > end)):
                 break  # what is due nevertheless, somebody holds on to: another round would find no more
-            if len(reports) == MOST_ROUNDS:
+            if end is None and len(reports) == MOST_ROUNDS:
                 passed = timedelta(seconds=int((clock.now() - begun).total_seconds()))
                 raise AssertionError(
                     f"jobs keep coming: there are some after {MOST_ROUNDS} rounds and {passed}; "
@@ -102,11 +102,14 @@ class _Ahead:
     next_at: datetime | None
 
 
-async def _look_ahead(url: str, clock: LeapClock, types: Sequence[str]) -> _Ahead:
-    asked = {"types": list(types), "now": clock.database_now()}
-    async with connect(url) as connection:
+async def _look_ahead(runner: Runner, clock: LeapClock, *, with_ticks: bool) -> _Ahead:
+    asked = {"types": runner.registry.type_names, "now": clock.database_now()}
+    async with connect(runner.url) as connection:
         (row,) = await fetch_async(connection, statement("look_ahead", "leadjobs.testing"), asked)
-    return _Ahead(row["is_due"], row["next_at"] if row["is_any_left"] else None)
+    events = [row["next_at"]] if row["is_any_left"] and row["next_at"] is not None else []
+    if with_ticks:
+        events += [schedule.rhythm.next_tick(after=clock.now()) for schedule in runner.timetable]
+    return _Ahead(row["is_due"], min(events, default=None))
 
 
 def _total(reports: Sequence[Report]) -> Report:

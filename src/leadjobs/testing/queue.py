@@ -78,7 +78,7 @@ class Queue:
     ) -> list[JobSheet]:
         """The committed jobs that fit the filters, in the order they were enqueued, with what went wrong in their runs.
 
-        ``type`` is a name, a type or a handler; ``handler.type.read(job.payload)`` is a job's payload as its type.
+        ``type`` is a name, a type or a handler.
         """
         wanted = None if state is None else State(state)
         rows = self._rows("list_queue", type=None if type is None else name_of(type), tenant=tenant, state=wanted)

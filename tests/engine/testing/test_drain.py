@@ -24,6 +24,7 @@ from leadjobs import (
     handler,
 )
 from leadjobs.core.limit import Limit
+from leadjobs.core.schedule import Schedule
 from leadjobs.testing import LeapClock, Queue
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -205,6 +206,23 @@ def test_a_hold_ends_and_a_rate_goes_on_as_time_passes(leadjobs_queue: Queue) ->
     with psycopg.connect(leadjobs_queue.url) as connection:
         connection.execute("UPDATE job_hold SET until = NULL")
     assert 1 == leadjobs_queue.drain_sync(call, until_empty=True).due
+
+
+def test_a_schedule_ticks_as_time_passes(leadjobs_queue: Queue) -> None:
+    """Each tick of the span has its job, and runs at its time; a queue is empty though a schedule goes on."""
+    hours: list[int] = []
+
+    @handler("REPORT", payload=dict)
+    async def report(job: AnyJob) -> Outcome:
+        hours.append(leadjobs_queue.clock.now().hour)
+        return Done()
+
+    nightly = Schedule("nightly", "0 3 * * *", job=report.type.job({}))
+    runner = Runner(leadjobs_queue.url, Registry(report), schedules=[nightly])
+
+    assert (7, 7) == (leadjobs_queue.drain_sync(runner, through=7 * DAY).scheduled, len(leadjobs_queue.jobs(report)))
+    assert [3] * 7 == hours
+    assert 0 == leadjobs_queue.drain_sync(runner, until_empty=True).claimed
 
 
 async def test_one_run_is_told_whole_and_leaves_the_others_alone(leadjobs_queue: Queue) -> None:

@@ -41,6 +41,7 @@ ROLE = DATABASE = "leadjobs"
 SOCKET = ".s.PGSQL.5432"
 LONGEST_SOCKET_PATH = 103  # bytes, on macOS; Linux allows four more
 SHARED_TEMP = Path("/tmp")  # noqa: S108 - $TMPDIR may be too long for a socket, or closed to the server's account
+MEMORY, ROOM = Path("/dev/shm"), 2 * 2**30  # noqa: S108 - a file system in memory, as Linux has it; bytes that must be free
 NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 BUILTIN_LOCALES_SINCE = 17
 
@@ -65,7 +66,8 @@ class EmbeddedPostgres:
 
     Args:
         home: The folder that keeps the data; ``default_home()`` where it is not given.
-        ephemeral: Use a new folder, which is deleted at the end, and give up durability for speed.
+        ephemeral: Use a new folder, which is deleted at the end, and give up durability for speed: in memory, where
+            the system keeps files there, unless ``settings`` turn ``fsync`` on.
         settings: Server settings, such as ``{"work_mem": "64MB"}``.  They count where this process starts the server.
         linger: Seconds that the server outlives its last user.  It counts where this process is the server's first.
 
@@ -143,7 +145,9 @@ class EmbeddedPostgres:
     def _make_home(self) -> Path:
         home = (self._home or default_home()).absolute()
         if self._ephemeral:
-            home = Path(tempfile.mkdtemp(prefix="leadjobs-", dir=SHARED_TEMP))
+            is_volatile = self._settings["fsync"] == "off" and os.access(MEMORY, os.W_OK)
+            fits = is_volatile and shutil.disk_usage(MEMORY).free >= ROOM
+            home = Path(tempfile.mkdtemp(prefix="leadjobs-", dir=MEMORY if fits else SHARED_TEMP))
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         if os.geteuid() == 0 and not any(home.iterdir()):  # one that is in use already may be closed on purpose
             home.chmod(0o711)

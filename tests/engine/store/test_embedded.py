@@ -33,7 +33,7 @@ from leadjobs.store import embedded
 
 folder, is_ephemeral = Path(sys.argv[1]), sys.argv[2] == "ephemeral"
 if is_ephemeral:
-    embedded.SHARED_TEMP = folder
+    embedded.SHARED_TEMP = embedded.MEMORY = folder
 with embedded.EmbeddedPostgres(None if is_ephemeral else folder, ephemeral=is_ephemeral) as server:
     print(server.url, flush=True)
     sys.stdin.read()
@@ -561,9 +561,25 @@ def test_a_server_that_cannot_start_says_why_and_leaves_nothing(
     """The server's own words are in the message, and its folder is gone."""
     empty_home.chmod(0o711)
     monkeypatch.setattr(embedded, "SHARED_TEMP", empty_home)
+    monkeypatch.setattr(embedded, "MEMORY", empty_home)
     with pytest.raises(EmbeddedPostgresError, match='invalid value for parameter "work_mem": "much"'):
         EmbeddedPostgres(ephemeral=True, settings={"work_mem": "much"}).start()
     assert list(empty_home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "room", "place"), [({}, 0, "memory"), ({}, 2**62, "disk"), ({"fsync": "on"}, 0, "disk")]
+)
+def test_an_ephemeral_server_lives_in_memory_unless_it_is_to_be_durable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], room: int, place: str
+) -> None:
+    """Where there is room; a server that measures what a disk costs must be on one."""
+    for name in ("memory", "disk"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setattr(embedded, "MEMORY", tmp_path / "memory")
+    monkeypatch.setattr(embedded, "SHARED_TEMP", tmp_path / "disk")
+    monkeypatch.setattr(embedded, "ROOM", room)
+    assert tmp_path / place == EmbeddedPostgres(ephemeral=True, settings=settings)._make_home().parent
 
 
 def test_windows_gets_an_explanation() -> None:

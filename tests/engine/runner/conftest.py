@@ -17,7 +17,7 @@ from leadjobs.core.clock import SystemClock
 from leadjobs.store.jobs import JobStore
 from leadjobs.store.statements import statement
 
-PATIENCE = 15.0  # seconds until a fact that does not come true fails its test
+PATIENCE = 30.0  # seconds until a fact that does not come true fails its test
 PROCESS = Path(__file__).with_name("runner_process.py")
 
 

@@ -370,7 +370,7 @@ async def test_no_race_and_no_death_loses_or_invents_an_amount(stage: "Stage") -
     await stage.add(*[SPENDING] * 100)
     processes = [await stage.process() for _ in range(4)]
     for n, process in enumerate(processes[:2], start=1):
-        await stage.until("SELECT count(*) > %s FROM effect", 25 * n)
+        await stage.until("SELECT count(*) > %s FROM effect", 15 * n)
         process.kill()
     for process in processes:
         await process.wait()

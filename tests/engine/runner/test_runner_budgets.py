@@ -367,7 +367,7 @@ async def test_no_race_and_no_death_loses_or_invents_an_amount(stage: "Stage") -
     late = asyncio.create_task(stage.runner(zombie).run())
     await frozen.wait()
     await stage.end_leases()
-    await stage.add(*[SPENDING] * 100)
+    await stage.add(*[SPENDING] * 250)
     processes = [await stage.process() for _ in range(4)]
     for n, process in enumerate(processes[:2], start=1):
         await stage.until("SELECT count(*) > %s FROM effect", 15 * n)

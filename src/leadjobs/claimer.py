@@ -185,9 +185,9 @@ class Claimer:
         is called dry.
         """
         got = Counter(job.stream for job in claimed)
-        last = {job.stream: job.place for job in claimed}
+        last = {job.stream: job for job in claimed}
         for share in shares:
             if got[share.stream] == share.slots:
-                self._places[share.stream] = last[share.stream]
+                self._places[share.stream] = last[share.stream].place
             elif self._places.pop(share.stream, None) is None:
                 self._rota.dry(share.stream)

@@ -1,6 +1,7 @@
 """One run of one job: its handler in a task, and how it ended."""
 
 import asyncio
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +20,9 @@ from leadjobs.steps import Steps, fence
 from leadjobs.store.connection import Transactions, fetch_async
 from leadjobs.store.jobs import Claimed
 from leadjobs.store.statements import statement
+
+# Before Python 3.12 the event loop has to come round once for each task, and twice for its end.
+_AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
 
 class Fate(StrEnum):
@@ -50,30 +54,39 @@ class Flight:
     def __init__(self, claimed: Claimed, handler: Handler[Any], tower: Tower) -> None:
         self.claimed = claimed
         self.started = tower.clock.monotonic()
-        self.overdue_at = 0.0
+        self.overdue_at = float("inf")
         self.cut: str | None = None
         self.ending: Ending | None = None
         self.is_committed = False
         self._handler, self._tower = handler, tower
         self._run = Run(claimed.lease, claimed.attempts, handler.type.retry)
         self._is_overdue = False
+        self._task: asyncio.Task[Ending | None] | None = None
 
     def start(self) -> None:
-        """Run the handler in a task of its own; the tower is told when it has ended."""
+        """Run the handler in a task of its own, at once up to where it first waits; the tower is told of its end."""
         loop = asyncio.get_running_loop()
         self.overdue_at = loop.time() + self._handler.seconds
-        self._task = loop.create_task(self._fly())
-        self._task.add_done_callback(self._landed)
+        self._task = asyncio.Task(self._fly(), loop=loop, **_AT_ONCE)
+        if self._task.done():
+            self._landed(self._task)
+        else:
+            self._task.add_done_callback(self._landed)
+
+    def was_cut_off(self) -> bool:
+        """Has the runner ended it, for whatever reason?"""
+        return self.cut is not None or self._is_overdue
 
     def cut_short(self, why: str) -> None:
         """Cancel the handler; if it ends of it, the job is handed back."""
         if self.cut is None:
             self.cut = why
-            self._task.cancel()
+            if self._task is not None:
+                self._task.cancel()
 
     def time_out(self) -> None:
         """Cancel the handler for it has run past its timeout; if it ends of it, that is a failed attempt."""
-        if self.cut is None and not self._is_overdue:
+        if not self.was_cut_off() and self._task is not None:
             self._is_overdue = True
             self._task.cancel()
 
@@ -128,6 +141,8 @@ class Flight:
     async def _fly(self) -> Ending | None:
         """Run the handler to its end; None where the lease was lost on the way, or the handler has committed it."""
         kind = self._handler.type
+        if self.was_cut_off():  # before it had begun
+            return self._cancelled()
         try:
             payload = kind.read(self.claimed.payload)
         except PayloadError as error:
@@ -138,7 +153,7 @@ class Flight:
         except LeaseLostError:
             return None
         except asyncio.CancelledError as error:
-            return self.broke(error) if self.cut is None and not self._is_overdue else self._cancelled()
+            return self._cancelled() if self.was_cut_off() else self.broke(error)
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | GeneratorExit):
                 raise

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import psycopg
 
@@ -27,25 +27,28 @@ class Settler:
 
     def __init__(self, url: str, clock: Clock, deadline: Deadline, on_settled: Callable[[Flight, Fate], None]) -> None:
         self._url, self._clock, self._deadline, self._on_settled = url, clock, deadline, on_settled
-        self._arrivals: asyncio.Queue[Flight | None] = asyncio.Queue()
+        self._landed: list[Flight] = []
+        self._is_open = True
+        self._news = asyncio.Event()
         self._waiting: dict[JobId, Flight] = {}
         self._failures = 0
 
     def land(self, flight: Flight) -> None:
         """Hand over a flight that has ended."""
-        self._arrivals.put_nowait(flight)
+        self._landed.append(flight)
+        self._news.set()
 
     def close(self) -> None:
         """No more flights will come."""
-        self._arrivals.put_nowait(None)
+        self._is_open = False
+        self._news.set()
 
     async def settle_all(self) -> None:
         """Settle what lands until closed and settled, or until it cannot be any more."""
         async with AsyncExitStack() as connections:
             store: JobStore | None = None
-            is_open = True
-            while is_open or (self._waiting and self._may_try_again()):
-                is_open = await self._gather() and is_open
+            while self._is_open or self._landed or (self._waiting and self._may_try_again()):
+                await self._gather()
                 try:
                     store = store or JobStore(await connections.enter_async_context(connect(self._url)), self._clock)
                     await self._settle(store)
@@ -59,26 +62,21 @@ class Settler:
     def _may_try_again(self) -> bool:
         return self._failures < MAX_FAILURES and self._deadline.seconds_left() > 0
 
-    async def _gather(self) -> bool:
-        """Take everything that has landed, waiting for the first where nothing waits already; False once closed."""
-        arrived: list[Flight | None] = []
-        try:
+    async def _gather(self) -> None:
+        """Take everything that has landed, waiting for the first where nothing waits already."""
+        if self._waiting or self._is_open:
             patience = PAUSE * 2 ** min(self._failures, MAX_FAILURES) if self._waiting else None
-            arrived.append(await asyncio.wait_for(self._arrivals.get(), patience))
-        except TimeoutError:
-            pass
-        while not self._arrivals.empty():
-            arrived.append(self._arrivals.get_nowait())
-        for flight in arrived:
-            if flight is None:
-                continue
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), patience)
+        self._news.clear()
+        landed, self._landed = self._landed, []
+        for flight in landed:
             if flight.ending is None:
                 self._on_settled(flight, Fate.LOST)
             elif flight.is_committed:
                 self._on_settled(flight, Fate.SETTLED)
             else:
                 self._keep(flight)
-        return None not in arrived
 
     def _keep(self, flight: Flight) -> None:
         """Keep a flight for the next settle; of two runs of one job, the older has lost its lease."""

@@ -15,10 +15,10 @@
 
 import traceback
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from json import dumps
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 from leadjobs.core.job import JobId, Lease, State
 from leadjobs.core.limit import of_tenant
@@ -44,8 +44,7 @@ class Held:
     hold_until: datetime | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
+class Ending(NamedTuple):
     """How a run ended, as the job's row is to say it.
 
     ``delay`` (seconds from now, by the database clock) or ``run_at`` put a PENDING job off.  With ``ended_as`` a
@@ -99,8 +98,7 @@ class Cause:
 NO_CAUSE = Cause()
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """One run of a job: the lease it holds, the errors before it, and the policy for the next."""
 
     lease: Lease
@@ -119,7 +117,7 @@ class Run:
             case Retry(why, after):
                 return self._again(why, "failed", after)
             case Snooze(until, why):
-                return replace(self._ending(State.PENDING, why), **_later(until))
+                return self._ending(State.PENDING, why)._replace(**_later(until))
             case Hold():
                 return self.held(outcome)
             case _:
@@ -135,7 +133,7 @@ class Run:
             hold_seconds=max(0.0, hold.until.total_seconds()) if isinstance(hold.until, timedelta) else None,
             hold_until=hold.until if isinstance(hold.until, datetime) else None,
         )
-        return replace(self._ending(State.PENDING, f"held: {hold.why}"), held=by)
+        return self._ending(State.PENDING, f"held: {hold.why}")._replace(held=by)
 
     def broke(self, error: BaseException) -> Ending:
         """The handler raised."""
@@ -159,26 +157,22 @@ class Run:
 
     def over_budget(self, error: OverBudgetError) -> Ending:
         """The tenant's day has no room for what the run asked: the job waits for the next one; no attempt is used."""
-        return replace(self._ending(State.PENDING, f"over budget: {error}"), run_at=error.until)
+        return self._ending(State.PENDING, f"over budget: {error}")._replace(run_at=error.until)
 
     def handed_back(self, why: str) -> Ending:
         """The runner took the job back before it ended; no attempt is used."""
-        return replace(self._ending(State.PENDING, f"handed back: {why}", "handed_back"), delay=0.0)
+        return self._ending(State.PENDING, f"handed back: {why}", "handed_back")._replace(delay=0.0)
 
     def _again(self, why: str, ended_as: EndedAs, after: timedelta | None = None, cause: Cause = NO_CAUSE) -> Ending:
         failures = self.attempts + 1
         if failures >= self.retry.max_attempts:
             return self._failed(f"out of attempts ({failures}): {why}", ended_as, cause)
-        return replace(
-            self._ending(
-                State.PENDING, f"retry after failure {failures} of {self.retry.max_attempts}: {why}", ended_as, cause
-            ),
-            attempts=failures,
-            delay=self.retry.wait(failures, after).total_seconds(),
-        )
+        reason = f"retry after failure {failures} of {self.retry.max_attempts}: {why}"
+        delay = self.retry.wait(failures, after).total_seconds()
+        return self._ending(State.PENDING, reason, ended_as, cause)._replace(attempts=failures, delay=delay)
 
     def _failed(self, reason: str, ended_as: EndedAs, cause: Cause = NO_CAUSE) -> Ending:
-        return replace(self._ending(State.FAILED, reason, ended_as, cause), attempts=self.attempts + 1)
+        return self._ending(State.FAILED, reason, ended_as, cause)._replace(attempts=self.attempts + 1)
 
     def _ending(self, state: State, reason: str, ended_as: EndedAs | None = None, cause: Cause = NO_CAUSE) -> Ending:
         return Ending(
@@ -189,7 +183,7 @@ class Run:
             attempts=self.attempts,
             ended_as=ended_as,
             error_type=cause.error_type,
-            error=_kept(cause.error or (reason if ended_as else ""))[:MAX_ERROR] or None,
+            error=(_kept(cause.error or reason)[:MAX_ERROR] or None) if ended_as else None,
             trace=_kept(cause.trace)[-MAX_TRACE:] or None,
         )
 

@@ -247,7 +247,7 @@ class Lease(NamedTuple):
     lease_no: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: one is made for each run, and a frozen one takes thrice as long
 class Job(Generic[P]):
     """A job while its handler runs.
 

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from operator import attrgetter
 from typing import Any, NamedTuple, Self
 
 from psycopg.rows import args_row, scalar_row
@@ -30,6 +31,7 @@ class Place(NamedTuple):
 
 
 _LANES = {lane.value: lane for lane in Lane}
+_IN_ORDER = attrgetter("run_at", "lease")
 START = Place(datetime(1, 1, 1, tzinfo=UTC), 0)
 
 
@@ -147,7 +149,7 @@ class JobStore:
         with schema_wanted():
             cursor = self._connection.cursor(row_factory=args_row(Claimed.of))
             claimed = await (await cursor.execute(statement("claim").for_psycopg, binds)).fetchall()
-        return sorted(claimed, key=lambda job: job.place)
+        return sorted(claimed, key=_IN_ORDER)
 
     async def settle(self, endings: Sequence[Ending]) -> set[JobId]:
         """End these runs in one statement; says which were settled.

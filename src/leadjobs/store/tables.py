@@ -44,15 +44,22 @@ class BackgroundJob(Base):
     __tablename__ = "background_job"
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+    run_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
+    generation: Mapped[int] = mapped_column(Integer, server_default="1")
+    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
+    losses: Mapped[int] = mapped_column(Integer, server_default="0")
+    lease_no: Mapped[int] = mapped_column(Integer, server_default="0")
+    lease_until: Mapped[datetime | None] = mapped_column(Instant)
+    started_at: Mapped[datetime | None] = mapped_column(Instant)
+    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    state: Mapped[str] = mapped_column(Key, server_default="PENDING")
+    reason: Mapped[str | None] = mapped_column(Text)
     lane: Mapped[str] = mapped_column(Key, server_default="live")
     type: Mapped[str] = mapped_column(Key)
     tenant: Mapped[str] = mapped_column(Key, server_default="")
-    state: Mapped[str] = mapped_column(Key, server_default="PENDING")
-    reason: Mapped[str | None] = mapped_column(Text)
-    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
-    next_payload: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
-    dedupe_key: Mapped[str | None] = mapped_column(Key)
     scope: Mapped[str] = mapped_column(Key, server_default="retained")
+    dedupe_key: Mapped[str | None] = mapped_column(Key)
     hold: Mapped[str | None] = mapped_column(
         Key,
         Computed(
@@ -60,15 +67,8 @@ class BackgroundJob(Base):
             persisted=True,
         ),
     )
-    generation: Mapped[int] = mapped_column(Integer, server_default="1")
-    attempts: Mapped[int] = mapped_column(Integer, server_default="0")
-    losses: Mapped[int] = mapped_column(Integer, server_default="0")
-    run_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
-    lease_no: Mapped[int] = mapped_column(Integer, server_default="0")
-    lease_until: Mapped[datetime | None] = mapped_column(Instant)
-    created_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
-    started_at: Mapped[datetime | None] = mapped_column(Instant)
-    finished_at: Mapped[datetime | None] = mapped_column(Instant)
+    next_payload: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    payload: Mapped[dict[str, Any]] = mapped_column(JSONB, server_default=text("'{}'::jsonb"))
 
     __table_args__ = (
         CheckConstraint(
@@ -90,6 +90,7 @@ class BackgroundJob(Base):
         Index("background_job_running", "type", "lease_until", postgresql_where=text("state = 'RUNNING'")),
         Index("background_job_failed", "id", postgresql_where=text("state = 'FAILED'")),
         Index("background_job_hold", "type", "tenant", "hold", unique=True, postgresql_where=text("hold IS NOT NULL")),
+        {"postgresql_with": {"fillfactor": 50}},
     )
 
 

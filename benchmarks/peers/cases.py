@@ -45,8 +45,6 @@ class Case:
         """Whether this case is the contestant's."""
         if self.rows:
             return self.name in who.table.background and (who.name in WITH_ROWS or (who.is_peer and peers_with_rows))
-        if not who.drains:
-            return not self.is_drain
         return who.measures_all or not self.is_drain or self.name in {"drain", "two"}
 
     def jobs(self, who: Contestant, factor: float, *, whole: bool) -> int:

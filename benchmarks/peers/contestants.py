@@ -40,7 +40,6 @@ class Contestant:
     form: str = "plain"
     packages: str = ""
     is_peer: bool = False
-    drains: bool = True
     measures_all: bool = True
     python: tuple[int, int] = ANY_PYTHON
     pace: float = 1.0
@@ -154,8 +153,8 @@ CONTESTANTS = (
     Contestant("leadjobs", "leadjobs", "leadjobs", LEADJOBS),
     Contestant("leadjobs-keyed", "leadjobs, keyed", "leadjobs", LEADJOBS, form="keyed", measures_all=False),
     Contestant("raw", "raw loop", "raw", RAW),
-    Contestant("floor", "bare INSERT / COPY", "floor", LEADJOBS, drains=False),
-    Contestant("floor-keyed", "bare, keyed", "floor", LEADJOBS, form="keyed", drains=False),
+    Contestant("floor", "bare statements", "floor", LEADJOBS, measures_all=False),
+    Contestant("floor-keyed", "bare, keyed", "floor", LEADJOBS, form="keyed", measures_all=False),
     Contestant("pgqueuer", "PgQueuer", "pgqueuer", PGQUEUER, packages="pgqueuer", is_peer=True),
     Contestant(
         "oban", "Oban", "oban", OBAN, packages="oban", is_peer=True, python=(3, 12), pace=0.25, is_analyzed=False

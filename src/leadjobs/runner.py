@@ -13,6 +13,7 @@ whatever it had not committed by then is somebody else's to do.  Any number of i
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import psycopg
 
@@ -29,10 +30,11 @@ from leadjobs.settler import Settler
 from leadjobs.store.connection import OwnConnection, Transactions, connect
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.store.limits import LimitStore
-from leadjobs.store.pruning import Pruner
 from leadjobs.tally import Tally
 from leadjobs.telemetry import InvocationEnded, tell
-from leadjobs.timetable import Timetable
+
+if TYPE_CHECKING:
+    from leadjobs.timetable import Timetable
 
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
@@ -80,7 +82,7 @@ class Runner:
             clock or SystemClock(),
             on_end,
         )
-        self.timetable, self.retention = Timetable(schedules, registry), retention
+        self.timetable, self.retention = _timetable_of(tuple(schedules), registry), retention
         self._active: set[_Invocation] = set()
         if concurrency < 1:
             raise SettingsError(f"concurrency is {concurrency}: at least one job must be able to run")
@@ -176,11 +178,14 @@ class _Invocation:
         """Take back what dead owners left, and enqueue what schedules owe."""
         for job in await store.rescue(max_losses=self._runner.max_losses):
             self._tally.rescued(job)
-        self._tally.counts.scheduled += await self._runner.timetable.enqueue_due(self._connection, self._clock)
+        if (timetable := self._runner.timetable) is not None:
+            self._tally.counts.scheduled += await timetable.enqueue_due(self._connection, self._clock)
 
     async def _prune(self) -> None:
         """Delete some of the jobs that were kept long enough, in the time that is left."""
         if (retention := self._runner.retention) is not None:
+            from leadjobs.store.pruning import Pruner  # loaded by those who prune
+
             pruner = Pruner(self._connection, retention, self._clock)
             self._tally.counts.pruned += await pruner.prune_some(seconds=self._cut_at.seconds_left())
 
@@ -294,6 +299,15 @@ class _Invocation:
             report.stopped = "database"
         tell(InvocationEnded.of(report))
         return report
+
+
+def _timetable_of(schedules: tuple[Schedule, ...], registry: Registry) -> "Timetable | None":
+    """None without schedules: a process that has none starts without what they need."""
+    if not schedules:
+        return None
+    from leadjobs.timetable import Timetable
+
+    return Timetable(schedules, registry)
 
 
 def _part_of(slots: int) -> int:

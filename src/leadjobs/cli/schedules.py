@@ -78,8 +78,8 @@ def run(name: Name, app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> 
     """Enqueue its job now, out of turn, as the app declares it; its ticks stay as they are, and it may be paused."""
     with database() as url:
         timetable = load_runner(app).timetable
-        if name not in timetable:
-            known = ", ".join(each.name for each in timetable) or "none"
+        if timetable is None or name not in timetable:
+            known = ", ".join(each.name for each in timetable or ()) or "none"
             raise ScheduleNotFoundError(f"the app has no schedule {name}; it knows {known}")
 
         async def add() -> tuple[int, str]:

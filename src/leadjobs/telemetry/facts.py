@@ -5,23 +5,28 @@ A fact becomes one line of the ``leadjobs`` logger; its fields are on the record
 """
 
 import logging
-from dataclasses import dataclass, fields
-from typing import ClassVar, Self
+from typing import ClassVar, Self, dataclass_transform
 
 from leadjobs.core.report import Report
 
 logger = logging.getLogger("leadjobs")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 class Fact:
-    """Something that happened."""
+    """Something that happened.
+
+    Its kinds are read and checked like frozen dataclasses.  They are none: each of those is code to be written and
+    compiled when a process starts, and few processes tell of more than two kinds.
+    """
 
     name: ClassVar[str]
     level: ClassVar[int] = logging.INFO
 
+    def __init__(self, **values: str | float | None) -> None:
+        self.__dict__.update(values)
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class JobEnded(Fact):
     """A run of a job was settled.  Why it ended so is in the job's row: an error's text may speak of a person."""
 
@@ -37,7 +42,6 @@ class JobEnded(Fact):
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobFailed(JobEnded):
     """A job ended FAILED: a person may want to look."""
 
@@ -45,7 +49,6 @@ class JobFailed(JobEnded):
     level = logging.ERROR
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRescued(Fact):
     """A job was taken back from an owner who died or went silent past its lease."""
 
@@ -56,7 +59,6 @@ class JobRescued(Fact):
     state: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseLost(Fact):
     """A run ended, but somebody else owned the job by then (or it was cancelled): its result was dropped."""
 
@@ -66,7 +68,6 @@ class LeaseLost(Fact):
     type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SettleFailed(Fact):
     """A run ended, but the database could not be told; the job will be rescued when its lease ends."""
 
@@ -76,7 +77,6 @@ class SettleFailed(Fact):
     type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduleTicked(Fact):
     """A job stands for a tick of a schedule: a new one, or the holder of the job's own key."""
 
@@ -87,7 +87,6 @@ class ScheduleTicked(Fact):
     verdict: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JobsPruned(Fact):
     """Jobs that were kept long enough were deleted."""
 
@@ -97,7 +96,6 @@ class JobsPruned(Fact):
     failed: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PruneFailed(Fact):
     """Old jobs could not be deleted: the database refused, or took too long.  None was."""
 
@@ -106,7 +104,6 @@ class PruneFailed(Fact):
     error_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class InvocationEnded(Fact):
     """A runner's invocation ended."""
 
@@ -131,7 +128,6 @@ class InvocationEnded(Fact):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryAnswered(Fact):
     """A webhook was answered."""
 
@@ -150,7 +146,7 @@ def is_told(kind: type[Fact]) -> bool:
 def tell(fact: Fact) -> None:
     """Write a fact to the log."""
     if is_told(type(fact)):
-        values = {field.name: getattr(fact, field.name) for field in fields(fact)}
+        values = vars(fact)
         words = " ".join(
             f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in values.items()
         )

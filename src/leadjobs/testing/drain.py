@@ -108,7 +108,7 @@ async def _look_ahead(runner: Runner, clock: LeapClock, *, with_ticks: bool) -> 
         (row,) = await fetch_async(connection, statement("look_ahead", "leadjobs.testing"), asked)
     events = [row["next_at"]] if row["is_any_left"] and row["next_at"] is not None else []
     if with_ticks:
-        events += [schedule.rhythm.next_tick(after=clock.now()) for schedule in runner.timetable]
+        events += [schedule.rhythm.next_tick(after=clock.now()) for schedule in runner.timetable or ()]
     return _Ahead(row["is_due"], min(events, default=None))
 
 

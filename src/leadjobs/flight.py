@@ -43,13 +43,15 @@ class Flight:
     """A claimed job from the start of its handler to its ending.
 
     ``overdue_at`` (on the event loop's clock) is when its timeout is over, and ``cut`` why the runner cancelled it, if
-    it did.  ``ending`` is there once it has landed; still None then, its lease was lost on the way.  ``is_committed``
-    says that the handler itself has committed the ending, together with its own rows.
+    it did.  ``ending`` is there once it has landed, and ``seconds`` how long that took; without an ending then, its
+    lease was lost on the way.  ``is_committed`` says that the handler itself has committed the ending, together with
+    its own rows.
     """
 
     def __init__(self, claimed: Claimed, handler: Handler[Any], tower: Tower) -> None:
         self.claimed = claimed
         self.started = tower.clock.monotonic()
+        self.seconds = 0.0
         self.overdue_at = 0.0
         self.cut: str | None = None
         self.ending: Ending | None = None
@@ -123,6 +125,7 @@ class Flight:
         # A task that is cancelled before its first step never enters its coroutine.
         ending = self._cancelled() if task.cancelled() else task.result()
         self.ending = self.ending or ending
+        self.seconds = self._tower.clock.monotonic() - self.started
         self._tower.land(self)
 
     async def _fly(self) -> Ending | None:

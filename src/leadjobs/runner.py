@@ -156,7 +156,9 @@ class _Invocation:
         """Rescue, drain, land, report."""
         async with connect(self._runner.url) as self._connection:
             store, limits = JobStore(self._connection, self._clock), LimitStore(self._connection, self._clock)
-            claimer = self._claimer = Claimer(store, limits, self._runner.registry, self._clock, usable=self._usable)
+            claimer = self._claimer = Claimer(
+                store, limits, self._runner.registry, self._clock, usable=self._usable, durations=self._tally.durations
+            )
             settling = asyncio.create_task(self._settler.settle_all())
             watching = asyncio.create_task(self._time_out())
             try:
@@ -191,7 +193,7 @@ class _Invocation:
             claimed = await self._claim(claimer)
             pause = claimer.seconds_to_room(within=PATIENCE)
             if claimed is None and was_idle and pause is None and not self._is_endless:
-                return "deadline" if claimer.lacks_time else "drained"
+                return "deadline" if claimer.too_long else "drained"
             if claimed is None:
                 await self._wait(store, LOOK_EVERY if pause is None else min(pause, LOOK_EVERY))
             for job in claimed or ():
@@ -273,7 +275,8 @@ class _Invocation:
         await asyncio.wait([settling], timeout=self._rest(0.4))
         settling.cancel()
         await asyncio.wait([settling], timeout=self._rest(0.3))
-        self._tally.counts.unsettled += len(self._flights)
+        for flight in self._flights.values():
+            self._tally.left_behind(flight)
 
     def _rest(self, part: float) -> float:
         """A part of what is left of the reserve, in seconds."""
@@ -283,9 +286,12 @@ class _Invocation:
         """What was done and what is left; kept in the database too."""
         self._noted_at = self._clock.monotonic()
         report = self._tally.report(self._stopped or "asked")
+        report.too_long = self._claimer.too_long if report.stopped == "deadline" else ()
         try:
             async with asyncio.timeout(_finite(max(0.05, self._deadline.seconds_left() * 0.7))):
-                await store.note_invocation(report, since_completion=self._tally.since_completion)
+                await store.note_invocation(
+                    report, self._tally.durations, since_completion=self._tally.since_completion
+                )
                 backlog, pulse = await store.backlog(self._runner.registry.type_names), await store.pulse()
             report.due, report.oldest_due_seconds = backlog.due, backlog.oldest_due_seconds
             report.unknown_types, report.since_completion_seconds = backlog.unknown_types, pulse.since_completion

@@ -157,9 +157,10 @@ class JobType(Generic[P]):
     """A declared type of job: its name, the shape of its payload, and how it is run.
 
     ``payload`` is anything pydantic can check: a BaseModel, a frozen dataclass, a TypedDict (of typing_extensions,
-    before Python 3.12).  ``timeout`` ends one run; it is also how long a run is expected to take, so a job is started
-    only where it fits the time left.  ``limits`` bound what runs at once or starts within a span, over all runners.
-    ``uses`` names resources that the type depends on: a hold on one of them (see :class:`Hold`) holds the type back.
+    before Python 3.12).  ``timeout`` ends one run; it is also how long a run is expected to take, until enough of them
+    have shown better, and a job is started only where that fits the time left.  ``limits`` bound what runs at once or
+    starts within a span, over all runners.  ``uses`` names resources that the type depends on: a hold on one of them
+    (see :class:`Hold`) holds the type back.
     """
 
     name: str

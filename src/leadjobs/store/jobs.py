@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 from psycopg.rows import args_row, scalar_row
 
 from leadjobs.core.clock import Clock, SystemClock
+from leadjobs.core.durations import Durations
 from leadjobs.core.ending import Ending, endings_json
 from leadjobs.core.job import JobId, Lane, Lease, State
 from leadjobs.core.limit import names_of
@@ -19,6 +20,7 @@ from leadjobs.store.connection import OwnConnection, fetch_async, schema_wanted
 from leadjobs.store.statements import statement
 
 MAX_RESCUED = 500
+LOOK_BACK = 20  # invocations whose runs say how long those of this one will take
 BACKLOG_CEILING = 1000
 
 
@@ -183,12 +185,18 @@ class JobStore:
             *(None if row[key] is None else float(row[key]) for key in ("since_completion", "since_invocation"))
         )
 
-    async def note_invocation(self, report: Report, *, since_completion: float | None) -> None:
-        """Keep what an invocation did, and how many seconds ago it last ended a job for good."""
+    async def find_durations(self) -> Durations:
+        """How long runs took in the newest invocations of the last day."""
+        rows = await self._rows_now("find_durations", invocations=LOOK_BACK)
+        return Durations.merged(row["durations"] for row in rows)
+
+    async def note_invocation(self, report: Report, durations: Durations, *, since_completion: float | None) -> None:
+        """Keep what an invocation did, how long its runs took, and how many seconds ago it last ended a job."""
+        took = durations.take()
         await self._rows_now(
             "note_invocation",
             id=uuid.uuid4(),
             seconds=report.seconds,
             since_completion=since_completion,
-            report=json.dumps(report.as_json()),
+            report=json.dumps(report.as_json() | ({"durations": took} if took else {})),
         )

@@ -2,16 +2,17 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
 from leadjobs.budgets import Budgets
 from leadjobs.core.clock import Clock, Deadline
-from leadjobs.core.ending import Ending, Run, endings_json
+from leadjobs.core.ending import Ending, Run, endings_json, results_json
 from leadjobs.core.job import Job
 from leadjobs.core.outcome import Outcome
+from leadjobs.core.progress import Progress
 from leadjobs.core.registry import Handler
 from leadjobs.effects import Effects
 from leadjobs.errors import LeaseLostError, PayloadError, StoreError
@@ -45,7 +46,7 @@ class Flight:
     ``overdue_at`` (on the event loop's clock) is when its timeout is over, and ``cut`` why the runner cancelled it, if
     it did.  ``ending`` is there once it has landed, and ``seconds`` how long that took; without an ending then, its
     lease was lost on the way.  ``is_committed`` says that the handler itself has committed the ending, together with
-    its own rows.
+    its own rows.  ``news`` is how far the run is, as it said last, until that is kept.
     """
 
     def __init__(self, claimed: Claimed, handler: Handler[Any], tower: Tower) -> None:
@@ -56,6 +57,7 @@ class Flight:
         self.cut: str | None = None
         self.ending: Ending | None = None
         self.is_committed = False
+        self.news: Progress | None = None
         self._handler, self._tower = handler, tower
         self._run = Run(claimed.lease, claimed.attempts, handler.type.retry)
         self._is_overdue = False
@@ -108,13 +110,19 @@ class Flight:
         timeout = self.started + self._handler.seconds - self._tower.clock.monotonic()
         return max(0.0, min(timeout, self._tower.cut_at.seconds_left()))
 
+    def progress(self, progress: Progress) -> None:
+        """Take note of how far the run is; the runner keeps it about once a second, and the ending tells the last."""
+        self.news = progress
+
     async def commit(self, connection: Any, outcome: Outcome) -> None:
         """Lock the job under its lease, end it, and commit, all in the caller's transaction."""
         if self.is_committed:
             raise StoreError(f"job {self.claimed.id} is committed already: job.commit() is a handler's last act")
-        ending = self._run.said(outcome)
+        ending = self._with_news(self._run.said(outcome))
         await fence(connection, self.claimed.lease, "job.commit()")
         now = self._tower.clock.database_now()
+        if (told := results_json([ending])) is not None:
+            await fetch_async(connection, statement("keep_results"), {"told": told, "now": now})
         await fetch_async(connection, statement("settle"), {"endings": endings_json([ending]), "now": now})
         await connection.commit()
         self.ending, self.is_committed = ending, True
@@ -124,9 +132,12 @@ class Flight:
     def _landed(self, task: asyncio.Task[Ending | None]) -> None:
         # A task that is cancelled before its first step never enters its coroutine.
         ending = self._cancelled() if task.cancelled() else task.result()
-        self.ending = self.ending or ending
+        self.ending = self.ending or (ending and self._with_news(ending))
         self.seconds = self._tower.clock.monotonic() - self.started
         self._tower.land(self)
+
+    def _with_news(self, ending: Ending) -> Ending:
+        return ending if self.news is None else replace(ending, progress=self.news.as_json())
 
     async def _fly(self) -> Ending | None:
         """Run the handler to its end; None where the lease was lost on the way, or the handler has committed it."""

@@ -249,10 +249,20 @@ class _Invocation:
             for lease in await store.find_lost(self._flights):
                 if (flight := self._flights.get(lease)) is not None:
                     flight.cut_short("its lease was lost")
+            await self._keep_progress(store)
         if self._is_endless and now - self._noted_at >= NOTE_EVERY:
             await self._rescue(store)
             await self._prune()
             await self._report(store)
+
+    async def _keep_progress(self, store: JobStore) -> None:
+        """Keep how far those runs are that have said so since the last look; an ending tells the last by itself."""
+        running = [flight for flight in self._flights.values() if flight.ending is None]
+        told = {flight.claimed.lease: flight.news for flight in running if flight.news is not None}
+        kept = await store.keep_progress(told) if told else set()
+        for flight in running:
+            if flight.claimed.id in kept and flight.news is told[flight.claimed.lease]:
+                flight.news = None
 
     async def _land(self, settling: asyncio.Task[None]) -> None:
         """Hand back what still runs, settle it, and leave in time whatever happens.

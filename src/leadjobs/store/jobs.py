@@ -11,10 +11,11 @@ from psycopg.rows import args_row, scalar_row
 
 from leadjobs.core.clock import Clock, SystemClock
 from leadjobs.core.durations import Durations
-from leadjobs.core.ending import Ending, endings_json
+from leadjobs.core.ending import Ending, endings_json, results_json
 from leadjobs.core.job import JobId, Lane, Lease, State
 from leadjobs.core.limit import names_of
 from leadjobs.core.plan import Share, Stream
+from leadjobs.core.progress import Progress
 from leadjobs.core.report import Report
 from leadjobs.store.connection import OwnConnection, fetch_async, schema_wanted
 from leadjobs.store.statements import statement
@@ -156,10 +157,29 @@ class JobStore:
 
         The others have another owner by now (see :meth:`find_lost`), or somebody has their row locked.
         """
+        if (told := results_json(endings)) is None:
+            return await self._settle(endings)
+        async with self._connection.transaction():
+            await self._rows_now("keep_results", told=told)
+            return await self._settle(endings)
+
+    async def _settle(self, endings: Sequence[Ending]) -> set[JobId]:
         binds = {"endings": endings_json(endings), "now": self._clock.database_now()}
         with schema_wanted():
             cursor = self._connection.cursor(row_factory=scalar_row)
             return set(await (await cursor.execute(statement("settle").for_psycopg, binds)).fetchall())
+
+    async def keep_progress(self, told: Mapping[Lease, Progress]) -> set[JobId]:
+        """Keep how far runs are; says of which it was kept.
+
+        The others have another owner by now, or somebody has their row locked.
+        """
+        records = [
+            f'{{"id":{lease.job_id},"lease_no":{lease.lease_no},"progress":{progress.as_json()}}}'
+            for lease, progress in told.items()
+        ]
+        rows = await self._rows_now("keep_results", told=f"[{','.join(records)}]")
+        return {JobId(row["job_id"]) for row in rows}
 
     async def rescue(self, *, max_losses: int) -> list[Rescued]:
         """Take back a bounded number of leases that have ended."""

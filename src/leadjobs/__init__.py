@@ -20,6 +20,7 @@ from leadjobs.core.job import (
 )
 from leadjobs.core.limit import Limit
 from leadjobs.core.outcome import Done, GiveUp, Hold, Outcome, Retry, Skip, Snooze
+from leadjobs.core.progress import Progress
 from leadjobs.core.registry import Handler, Registry, handler
 from leadjobs.core.report import Report
 from leadjobs.core.retention import Retention
@@ -27,6 +28,7 @@ from leadjobs.core.retry import RetryPolicy
 from leadjobs.core.schedule import Schedule
 from leadjobs.enqueue import enqueue, enqueue_many, enqueue_many_sync, enqueue_sync
 from leadjobs.errors import EffectUnknownError, LeadjobsError, LeaseLostError, NotSentError, OverBudgetError
+from leadjobs.results import FoundJob, find_job, find_job_sync
 from leadjobs.runner import Runner
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Done",
     "EffectUnknownError",
     "Enqueued",
+    "FoundJob",
     "GiveUp",
     "Handler",
     "Hold",
@@ -50,6 +53,7 @@ __all__ = [
     "OnConflict",
     "Outcome",
     "OverBudgetError",
+    "Progress",
     "Registry",
     "Report",
     "Retention",
@@ -66,5 +70,7 @@ __all__ = [
     "enqueue_many",
     "enqueue_many_sync",
     "enqueue_sync",
+    "find_job",
+    "find_job_sync",
     "handler",
 ]

@@ -9,6 +9,7 @@ from typing import Literal, NamedTuple
 import psycopg
 
 from leadjobs.core.clock import Clock
+from leadjobs.core.durations import Durations, expected
 from leadjobs.core.job import Lane
 from leadjobs.core.limit import NamedLimit, Rooms, names_of
 from leadjobs.core.plan import May, Rota, Share, Stream
@@ -36,9 +37,21 @@ class _Closed(NamedTuple):
 class Claimer:
     """What one invocation knows of the queue, and its claims on it."""
 
-    def __init__(self, store: JobStore, limits: LimitStore, registry: Registry, clock: Clock, *, usable: float) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        limits: LimitStore,
+        registry: Registry,
+        clock: Clock,
+        *,
+        usable: float,
+        durations: Durations,
+    ) -> None:
         self._store, self._limits, self._registry, self._clock, self._usable = store, limits, registry, clock, usable
         self._timeouts = {handler.type.name: handler.seconds for handler in registry}
+        self._longest, self._durations = max(self._timeouts.values(), default=0.0), durations
+        self._past: Durations | None = None
+        self._expected: dict[str, float] = {}
         self._subjects = {handler.type.name: handler.type.subjects for handler in registry}
         self._lease_seconds = {name: timeout + LEASE_GRACE for name, timeout in self._timeouts.items()}
         self._limits_on = lru_cache(maxsize=10_000)(lambda stream: registry.limits_on(stream.type, stream.tenant))
@@ -51,9 +64,9 @@ class Claimer:
         self._has_claimed = self._is_picture_old = False
 
     @property
-    def lacks_time(self) -> bool:
-        """Is there due work that it knows of, and that does not fit the time that was left at the last claim?"""
-        return any(self._timeouts[stream.type] > self._seconds_left for stream in self._rota)
+    def too_long(self) -> tuple[str, ...]:
+        """The types of due jobs that it knows of, and that do not fit the time that was left at the last claim."""
+        return tuple(sorted({stream.type for stream in self._rota if not self._fits(stream.type)}))
 
     def seconds_to_room(self, *, within: float) -> float | None:
         """In how long a rate or a hold lets go of due work; None where none does within so many seconds."""
@@ -78,6 +91,7 @@ class Claimer:
         self._seconds_left = seconds_left if self._has_claimed else self._usable
         self._reopen()
         await self._discover(is_idle=is_idle)
+        await self._look_back()
         if not self._is_turn_of_alone():
             shares, claimed = await self._claim(lambda may: self._rota.deal(free, may=may), free)
         elif is_idle:
@@ -132,9 +146,26 @@ class Claimer:
 
     def _may(self, stream: Stream) -> bool:
         """Does it fit the time left, and is it under no limit that is known to have no room?"""
-        if self._timeouts[stream.type] > self._seconds_left:
+        if not self._fits(stream.type):
             return False
         return not self._closed or all(limit.name not in self._closed for limit in self._limits_on(stream))
+
+    def _fits(self, type_name: str) -> bool:
+        """Is a run of the type expected to end in the time left?"""
+        timeout = self._timeouts[type_name]
+        if timeout <= self._seconds_left:
+            return True
+        if self._past is None:
+            return False
+        if type_name not in self._expected:
+            self._expected[type_name] = expected(timeout, self._durations[type_name], self._past[type_name])
+        return self._expected[type_name] <= self._seconds_left
+
+    async def _look_back(self) -> None:
+        """Where a timeout does not fit any more, see how long runs really take; a queue that is drained asks nobody."""
+        self._expected.clear()
+        if self._past is None and self._seconds_left < self._longest and self.too_long:
+            self._past = await self._store.find_durations()
 
     async def _claim(self, deal: _Deal, free: int) -> tuple[list[Share], list[Claimed]]:
         """Deal, and claim what was dealt: under the locks of the limits that it comes under, if any."""

@@ -10,9 +10,10 @@ from typing import Any
 
 from leadjobs.budgets import Budgets
 from leadjobs.core.clock import Clock, Deadline
-from leadjobs.core.ending import Ending, Run, endings_json
+from leadjobs.core.ending import Ending, Run, endings_json, results_json
 from leadjobs.core.job import Job
 from leadjobs.core.outcome import Outcome
+from leadjobs.core.progress import Progress
 from leadjobs.core.registry import Handler
 from leadjobs.effects import Effects
 from leadjobs.errors import LeaseLostError, PayloadError, StoreError
@@ -47,17 +48,20 @@ class Flight:
     """A claimed job from the start of its handler to its ending.
 
     ``overdue_at`` (on the event loop's clock) is when its timeout is over, and ``cut`` why the runner cancelled it, if
-    it did.  ``ending`` is there once it has landed; still None then, its lease was lost on the way.  ``is_committed``
-    says that the handler itself has committed the ending, together with its own rows.
+    it did.  ``ending`` is there once it has landed, and ``seconds`` how long that took; without an ending then, its
+    lease was lost on the way.  ``is_committed`` says that the handler itself has committed the ending, together with
+    its own rows.  ``news`` is how far the run is, as it said last, until that is kept.
     """
 
     def __init__(self, claimed: Claimed, handler: Handler[Any], tower: Tower) -> None:
         self.claimed = claimed
         self.started = tower.clock.monotonic()
+        self.seconds = 0.0
         self.overdue_at = float("inf")
         self.cut: str | None = None
         self.ending: Ending | None = None
         self.is_committed = False
+        self.news: Progress | None = None
         self._handler, self._tower = handler, tower
         self._run = Run(claimed.lease, claimed.attempts, handler.type.retry)
         self._is_overdue = False
@@ -66,6 +70,7 @@ class Flight:
     def start(self) -> None:
         """Run the handler in a task of its own, at once up to where it first waits; the tower is told of its end."""
         loop = asyncio.get_running_loop()
+        self.started = self._tower.clock.monotonic()
         self.overdue_at = loop.time() + self._handler.seconds
         self._task = asyncio.Task(self._fly(), loop=loop, **_AT_ONCE)
         if self._task.done():
@@ -119,13 +124,19 @@ class Flight:
         timeout = self.started + self._handler.seconds - self._tower.clock.monotonic()
         return max(0.0, min(timeout, self._tower.cut_at.seconds_left()))
 
+    def progress(self, progress: Progress) -> None:
+        """Take note of how far the run is; the runner keeps it about once a second, and the ending tells the last."""
+        self.news = progress
+
     async def commit(self, connection: Any, outcome: Outcome) -> None:
         """Lock the job under its lease, end it, and commit, all in the caller's transaction."""
         if self.is_committed:
             raise StoreError(f"job {self.claimed.id} is committed already: job.commit() is a handler's last act")
-        ending = self._run.said(outcome)
+        ending = self._with_news(self._run.said(outcome))
         await fence(connection, self.claimed.lease, "job.commit()")
         now = self._tower.clock.database_now()
+        if (told := results_json([ending])) is not None:
+            await fetch_async(connection, statement("keep_results"), {"told": told, "now": now})
         await fetch_async(connection, statement("settle"), {"endings": endings_json([ending]), "now": now})
         await connection.commit()
         self.ending, self.is_committed = ending, True
@@ -135,8 +146,12 @@ class Flight:
     def _landed(self, task: asyncio.Task[Ending | None]) -> None:
         # A task that is cancelled before its first step never enters its coroutine.
         ending = self._cancelled() if task.cancelled() else task.result()
-        self.ending = self.ending or ending
+        self.ending = self.ending or (ending and self._with_news(ending))
+        self.seconds = self._tower.clock.monotonic() - self.started
         self._tower.land(self)
+
+    def _with_news(self, ending: Ending) -> Ending:
+        return ending if self.news is None else ending._replace(progress=self.news.as_json())
 
     async def _fly(self) -> Ending | None:
         """Run the handler to its end; None where the lease was lost on the way, or the handler has committed it."""

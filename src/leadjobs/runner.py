@@ -158,7 +158,9 @@ class _Invocation:
         """Rescue, drain, land, report."""
         async with connect(self._runner.url) as self._connection:
             store, limits = JobStore(self._connection, self._clock), LimitStore(self._connection, self._clock)
-            claimer = self._claimer = Claimer(store, limits, self._runner.registry, self._clock, usable=self._usable)
+            claimer = self._claimer = Claimer(
+                store, limits, self._runner.registry, self._clock, usable=self._usable, durations=self._tally.durations
+            )
             settling = asyncio.create_task(self._settler.settle_all())
             watching = asyncio.create_task(self._time_out())
             try:
@@ -196,7 +198,7 @@ class _Invocation:
             claimed = await self._claim(claimer)
             pause = claimer.seconds_to_room(within=PATIENCE)
             if claimed is None and was_idle and pause is None and not self._is_endless:
-                return "deadline" if claimer.lacks_time else "drained"
+                return "deadline" if claimer.too_long else "drained"
             if claimed is None:
                 await self._wait(store, LOOK_EVERY if pause is None else min(pause, LOOK_EVERY))
             self._start(claimed or ())
@@ -253,10 +255,20 @@ class _Invocation:
             for lease in await store.find_lost(self._flights):
                 if (flight := self._flights.get(lease)) is not None:
                     flight.cut_short("its lease was lost")
+            await self._keep_progress(store)
         if self._is_endless and now - self._noted_at >= NOTE_EVERY:
             await self._rescue(store)
             await self._prune()
             await self._report(store)
+
+    async def _keep_progress(self, store: JobStore) -> None:
+        """Keep how far those runs are that have said so since the last look; an ending tells the last by itself."""
+        running = [flight for flight in self._flights.values() if flight.ending is None]
+        told = {flight.claimed.lease: flight.news for flight in running if flight.news is not None}
+        kept = await store.keep_progress(told) if told else set()
+        for flight in running:
+            if flight.claimed.id in kept and flight.news is told[flight.claimed.lease]:
+                flight.news = None
 
     async def _land(self, settling: asyncio.Task[None]) -> None:
         """Hand back what still runs, settle it, and leave in time whatever happens.
@@ -279,7 +291,8 @@ class _Invocation:
         await asyncio.wait([settling], timeout=self._rest(0.4))
         settling.cancel()
         await asyncio.wait([settling], timeout=self._rest(0.3))
-        self._tally.counts.unsettled += len(self._flights)
+        for flight in self._flights.values():
+            self._tally.left_behind(flight)
 
     def _rest(self, part: float) -> float:
         """A part of what is left of the reserve, in seconds."""
@@ -289,9 +302,12 @@ class _Invocation:
         """What was done and what is left; kept in the database too."""
         self._noted_at = self._clock.monotonic()
         report = self._tally.report(self._stopped or "asked")
+        report.too_long = self._claimer.too_long if report.stopped == "deadline" else ()
         try:
             async with asyncio.timeout(_finite(max(0.05, self._deadline.seconds_left() * 0.7))):
-                await store.note_invocation(report, since_completion=self._tally.since_completion)
+                await store.note_invocation(
+                    report, self._tally.durations, since_completion=self._tally.since_completion
+                )
                 backlog, pulse = await store.backlog(self._runner.registry.type_names), await store.pulse()
             report.due, report.oldest_due_seconds = backlog.due, backlog.oldest_due_seconds
             report.unknown_types, report.since_completion_seconds = backlog.unknown_types, pulse.since_completion

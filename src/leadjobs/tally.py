@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from leadjobs.core.clock import Clock
+from leadjobs.core.durations import Durations
 from leadjobs.core.ending import Ending
 from leadjobs.core.job import State
 from leadjobs.core.report import Report, Stopped
@@ -16,7 +17,7 @@ class Tally:
     """Counts into the report of one invocation."""
 
     def __init__(self, clock: Clock) -> None:
-        self.counts = Report()
+        self.counts, self.durations = Report(), Durations()
         self._clock = clock
         self._begun = clock.monotonic()
         self._completed_at: float | None = None
@@ -47,15 +48,20 @@ class Tally:
             case _:
                 assert_never(fate)
 
+    def left_behind(self, flight: Flight) -> None:
+        """A run has not even ended at its cancellation: it is left to its lease."""
+        self.counts.unsettled += 1
+        self.durations.cut(flight.claimed.type, self._clock.monotonic() - flight.started)
+
     def report(self, stopped: Stopped) -> Report:
         """The counters so far, as a copy that stays."""
         return replace(self.counts, stopped=stopped, seconds=round(self._clock.monotonic() - self._begun, 3))
 
     def _ended(self, flight: Flight, ending: Ending) -> None:
-        now = self._clock.monotonic()
         self._count(ending)
+        self._learn(flight, ending)
         if ending.state is not State.PENDING:
-            self._completed_at = now
+            self._completed_at = self._clock.monotonic()
         fact = JobFailed if ending.state is State.FAILED else JobEnded
         if is_told(fact):
             job = flight.claimed
@@ -68,9 +74,16 @@ class Tally:
                     ended_as=ending.ended_as,
                     error_type=ending.error_type,
                     attempts=ending.attempts,
-                    seconds=round(now - flight.started, 3),
+                    seconds=round(flight.seconds, 3),
                 )
             )
+
+    def _learn(self, flight: Flight, ending: Ending) -> None:
+        """Take note of how long it took; a run that only said "not now" does not tell how long the work takes."""
+        if flight.cut is not None or ending.ended_as == "timed_out":
+            self.durations.cut(flight.claimed.type, flight.seconds)
+        elif ending.state is not State.PENDING or ending.ended_as is not None:
+            self.durations.ended(flight.claimed.type, flight.seconds)
 
     def _count(self, ending: Ending) -> None:
         match ending.state:

@@ -120,3 +120,18 @@ def test_budgets_are_set_listed_and_taken_away(operator: Operator) -> None:
     assert "no cap of its own" in operator(budget.cli, "unset", "acme", "tokens")
     with pytest.raises(StoreError, match="see `leadjobs budget list`"):
         operator(budget.cli, "unset", "acme", "tokens")
+
+
+def test_how_far_a_job_is_and_what_came_of_it_are_shown(operator: Operator) -> None:
+    """In the list while it runs; on its sheet, also as JSON, with its result."""
+    with psycopg.connect(operator.url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO background_job (type, state, lease_no, lease_until) VALUES ('READ', 'RUNNING', 5, now());"
+            ' INSERT INTO job_result VALUES (2, 1, 5, \'{"done": 3, "total": 12}\', now(), \'{"pages": 3}\')'
+        )
+    assert "3 of 12 (25 %)" in operator(jobs.cli, "list")
+    assert "3 of 12 (25 %)" in (shown := operator(jobs.cli, "show", "2"))
+    assert "{'pages': 3}" in shown
+    told = json.loads(operator(jobs.cli, "show", "2", "--json"))
+    assert ({"done": 3, "total": 12, "note": None}, {"pages": 3}) == (told["progress"], told["result"])
+    assert "3 of 12" not in operator(jobs.cli, "list", "--state", "FAILED")

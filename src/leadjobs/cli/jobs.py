@@ -53,7 +53,7 @@ def list_jobs(
     most: Annotated[int, typer.Option("--limit", min=1, max=1000)] = 50,
     as_json: JsonFlag = False,
 ) -> None:
-    """The newest jobs, with why each is where it is."""
+    """The newest jobs, with why each is where it is, or how far it is while it runs."""
     lines = _at_desk(lambda desk: desk.list_jobs(state=state, type_name=type_name, tenant=tenant, most=most))
     if as_json:
         print_json([asdict(line) for line in lines])
@@ -61,7 +61,15 @@ def list_jobs(
     print_table(
         ("id", "type", "tenant", "state", "attempts", "runs / ended", "why"),
         [
-            (x.id, x.type, x.tenant, x.state, x.attempts, f"{x.finished_at or x.run_at:%Y-%m-%d %H:%M:%S}", x.reason)
+            (
+                x.id,
+                x.type,
+                x.tenant,
+                x.state,
+                x.attempts,
+                f"{x.finished_at or x.run_at:%Y-%m-%d %H:%M:%S}",
+                x.progress or x.reason,
+            )
             for x in lines
         ],
     )
@@ -74,7 +82,8 @@ def show(job_id: Annotated[int, typer.Argument(metavar="ID")], as_json: JsonFlag
     if as_json:
         print_json(asdict(sheet))
         return
-    print_table(("what", "value"), [item for item in asdict(sheet).items() if item[0] not in {"history", "effects"}])
+    told = asdict(sheet) | {"progress": sheet.progress}
+    print_table(("what", "value"), [item for item in told.items() if item[0] not in {"history", "effects"}])
     if sheet.history:
         console.print("\n[bold]What went wrong[/], newest first:")
         rows = [

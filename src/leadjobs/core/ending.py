@@ -23,7 +23,9 @@ from typing import Any, Literal, NamedTuple, TypedDict
 from leadjobs.core.job import JobId, Lease, State
 from leadjobs.core.limit import of_tenant
 from leadjobs.core.outcome import Done, GiveUp, Hold, Outcome, Retry, Skip, Snooze
+from leadjobs.core.progress import result_json
 from leadjobs.core.retry import RetryPolicy, retry_after_of
+from leadjobs.core.storable import storable_text
 from leadjobs.errors import EffectUnknownError, OverBudgetError
 
 MAX_REASON = 500
@@ -48,7 +50,8 @@ class Ending(NamedTuple):
     """How a run ended, as the job's row is to say it.
 
     ``delay`` (seconds from now, by the database clock) or ``run_at`` put a PENDING job off.  With ``ended_as`` a
-    record of the attempt is kept.  With ``held`` a hold is put on a name.
+    record of the attempt is kept.  With ``held`` a hold is put on a name.  ``progress`` (what the run told last, and is
+    not kept yet) and ``result`` are JSON text.
     """
 
     id: JobId
@@ -63,6 +66,8 @@ class Ending(NamedTuple):
     error: str | None = None
     trace: str | None = None
     held: Held | None = None
+    progress: str | None = None
+    result: str | None = None
 
     def record(self) -> dict[str, Any]:
         """What the settle statement takes; what is not there is left out, as most is of a run that ended well."""
@@ -108,8 +113,9 @@ class Run(NamedTuple):
     def said(self, outcome: Outcome) -> Ending:
         """The handler returned an outcome."""
         match outcome:
-            case Done(note):
-                return self._ending(State.SUCCEEDED, note or "done")
+            case Done(note, result):
+                ending = self._ending(State.SUCCEEDED, note or "done")
+                return ending if result is None else ending._replace(result=result_json(result))
             case Skip(why):
                 return self._ending(State.SUCCEEDED, f"skipped: {why}")
             case GiveUp(why):
@@ -179,12 +185,12 @@ class Run(NamedTuple):
             id=self.lease.job_id,
             lease_no=self.lease.lease_no,
             state=state,
-            reason=_kept(reason)[:MAX_REASON],
+            reason=storable_text(reason)[:MAX_REASON],
             attempts=self.attempts,
             ended_as=ended_as,
             error_type=cause.error_type,
-            error=(_kept(cause.error or reason)[:MAX_ERROR] or None) if ended_as else None,
-            trace=_kept(cause.trace)[-MAX_TRACE:] or None,
+            error=(storable_text(cause.error or reason)[:MAX_ERROR] or None) if ended_as else None,
+            trace=storable_text(cause.trace)[-MAX_TRACE:] or None,
         )
 
 
@@ -192,13 +198,17 @@ def _later(until: timedelta | datetime) -> "_Later":
     return {"run_at": until} if isinstance(until, datetime) else {"delay": max(0.0, until.total_seconds())}
 
 
-def _kept(text: str) -> str:
-    """Text that PostgreSQL can keep: it has no place for NUL, nor for half a surrogate pair."""
-    if text.isascii() and "\0" not in text:
-        return text
-    return text.replace("\0", "").encode(errors="replace").decode()
-
-
 def endings_json(endings: Iterable[Ending]) -> str:
     """The endings as one JSON array, the bind of the settle statement."""
     return dumps([ending.record() for ending in endings], default=datetime.isoformat)
+
+
+def results_json(endings: Iterable[Ending]) -> str | None:
+    """The progress and results of endings as one JSON array, the bind of keep_results; None where there are none."""
+    told = [
+        f'{{"id":{each.id},"lease_no":{each.lease_no},'
+        f'"progress":{each.progress or "null"},"result":{each.result or "null"}}}'
+        for each in endings
+        if each.progress or each.result
+    ]
+    return f"[{','.join(told)}]" if told else None

@@ -13,6 +13,7 @@ from leadjobs.core.effect import Errors, NotSent, Unknown
 from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.payload import Shape, shape_of
+from leadjobs.core.progress import Progress
 from leadjobs.core.retry import RetryPolicy
 from leadjobs.core.run import RunOfJob
 from leadjobs.core.spend import Spend
@@ -157,9 +158,10 @@ class JobType(Generic[P]):
     """A declared type of job: its name, the shape of its payload, and how it is run.
 
     ``payload`` is anything pydantic can check: a BaseModel, a frozen dataclass, a TypedDict (of typing_extensions,
-    before Python 3.12).  ``timeout`` ends one run; it is also how long a run is expected to take, so a job is started
-    only where it fits the time left.  ``limits`` bound what runs at once or starts within a span, over all runners.
-    ``uses`` names resources that the type depends on: a hold on one of them (see :class:`Hold`) holds the type back.
+    before Python 3.12).  ``timeout`` ends one run; it is also how long a run is expected to take, until enough of them
+    have shown better, and a job is started only where that fits the time left.  ``limits`` bound what runs at once or
+    starts within a span, over all runners.  ``uses`` names resources that the type depends on: a hold on one of them
+    (see :class:`Hold`) holds the type back.
     """
 
     name: str
@@ -271,6 +273,24 @@ class Job(Generic[P]):
         Give outside calls no more than that.
         """
         return self._run.time_left()
+
+    def progress(self, done: float, total: float | None = None, note: str | None = None) -> None:
+        """Say how far this run is: so much is done, of a total where one is known.
+
+        It costs nothing here, also in a loop or from a thread: the runner keeps the newest about once a second, and the
+        last one at the end of the run, as long as the job is this run's own.
+
+        Raises:
+            StoreError: an amount is no number from 0 up.
+
+        Example:
+            >>> async def run(job):
+            ...     for n, page in enumerate(job.payload.pages):
+            ...         job.progress(n, len(job.payload.pages), page.title)
+            ...         await read(page)
+            ...     return Done(result={"pages": len(job.payload.pages)})
+        """
+        self._run.progress(Progress(done, total, note))
 
     async def step(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do a part of the work once: its result (any JSON) is kept, and a later run of the job gets it from there.

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from leadjobs.core.limit import check_resource
 
@@ -10,11 +11,15 @@ from leadjobs.core.limit import check_resource
 class Done:
     """The job did what it was for: SUCCEEDED.
 
-    >>> Done("score 3")
-    Done(note='score 3')
+    ``result`` is any JSON, up to 16 KiB of it, that is kept with the job for those who wait for it: see
+    :func:`find_job`.
+
+    >>> Done("score 3", result={"score": 3}).result
+    {'score': 3}
     """
 
     note: str = ""
+    result: Any = None
 
 
 @dataclass(frozen=True, slots=True)

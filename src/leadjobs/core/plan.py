@@ -42,17 +42,28 @@ def shuffled(streams: Iterable[Stream]) -> list[Stream]:
     return random.sample(found := list(streams), len(found))
 
 
+def _anywhere(places: int) -> int:
+    return random.sample(range(places), 1)[0]
+
+
+def _from_anywhere() -> deque[Lane]:
+    turns = deque(TURNS)
+    turns.rotate(_anywhere(len(turns)))
+    return turns
+
+
 @dataclass(slots=True)
 class Rota:
     """The streams that have due work, and whose turn comes next.
 
     The turn is kept from deal to deal, so what is left over goes to whoever waited.  ``newcomers`` says in which order
-    streams join that are discovered together.
+    streams join that are discovered together.  The turns of the lanes begin anywhere: what fits only the beginning of
+    an invocation would else wait for ever where others always have the first turn.
     """
 
     newcomers: Callable[[Iterable[Stream]], list[Stream]] = shuffled
     _rounds: dict[Lane, _Round] = field(default_factory=lambda: {lane: OrderedDict() for lane in Lane})
-    _turns: deque[Lane] = field(default_factory=lambda: deque(TURNS))
+    _turns: deque[Lane] = field(default_factory=_from_anywhere)
 
     def __bool__(self) -> bool:
         return any(self._rounds.values())

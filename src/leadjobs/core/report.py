@@ -14,7 +14,8 @@ class Report:
     of time), *asked* (it was told to stop), *database* (the database went away). ``due`` counts the due jobs that are
     left, up to a ceiling of 1000.  ``since_completion_seconds`` is how long ago any runner last ended a job; None
     where none did in the last week.  ``scheduled`` counts the ticks of schedules that it enqueued a job for, and
-    ``pruned`` the jobs that it deleted because they were kept long enough.
+    ``pruned`` the jobs that it deleted because they were kept long enough.  ``too_long`` are the types of due jobs that
+    did not fit the time left.
     """
 
     stopped: Stopped = "drained"
@@ -33,6 +34,7 @@ class Report:
     oldest_due_seconds: float | None = None
     since_completion_seconds: float | None = None
     unknown_types: tuple[str, ...] = ()
+    too_long: tuple[str, ...] = ()
     seconds: float = 0.0
 
     @property

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 from leadjobs.core.effect import EffectsOfRun
 from leadjobs.core.outcome import Outcome
+from leadjobs.core.progress import Progress
 from leadjobs.core.spend import BudgetsOfRun
 
 
@@ -38,6 +39,9 @@ class RunOfJob(Protocol):
 
     def time_left(self) -> float:
         """How many seconds the run still has."""
+
+    def progress(self, progress: Progress) -> None:
+        """Take note of how far the run is."""
 
     async def commit(self, connection: Any, outcome: Outcome) -> None:
         """Commit the caller's rows and the end of the job."""

@@ -25,6 +25,13 @@ def storable_json(value: Any) -> str:
     return text
 
 
+def storable_text(text: str) -> str:
+    """Text that PostgreSQL can keep: it has no place for NUL, nor for half a surrogate pair."""
+    if text.isascii() and "\0" not in text:
+        return text
+    return text.replace("\0", "").encode(errors="replace").decode()
+
+
 def _is_storable(value: Any) -> bool:
     if isinstance(value, str):
         return not _UNSTORABLE.search(value)

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 
 from leadjobs.core.job import JobId, State
+from leadjobs.core.progress import Progress
 from leadjobs.errors import EffectUnknownError, JobNotFoundError, StoreError
 from leadjobs.store.connection import OwnConnection, fetch_async
 from leadjobs.store.effect_desk import EffectDesk, EffectLine
@@ -16,7 +17,7 @@ from leadjobs.store.statements import statement
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobLine:
-    """A job in a list."""
+    """A job in a list; ``progress`` is how far it is, as its run said at ``progress_at``."""
 
     id: JobId
     lane: str
@@ -31,6 +32,8 @@ class JobLine:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    progress: Progress | None
+    progress_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +59,15 @@ class JobSheet(JobLine):
     scope: str
     losses: int
     lease_no: int
+    result: Any
     history: Sequence[AttemptLine] = ()
     effects: Sequence[EffectLine] = ()
+
+
+def parts_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as what a line or a sheet is made of."""
+    progress = row["progress"]
+    return {**row, "state": State(row["state"]), "progress": progress and Progress(**progress)}
 
 
 class Desk:
@@ -74,7 +84,7 @@ class Desk:
     ) -> list[JobLine]:
         """The newest jobs that fit the filters."""
         rows = await self._rows("list_jobs", state=state, type=type_name, tenant=tenant, max_jobs=most)
-        return [JobLine(**{**row, "state": State(row["state"])}) for row in rows]
+        return [JobLine(**parts_of(row)) for row in rows]
 
     async def show(self, job_id: JobId) -> JobSheet:
         """One job with what went wrong in its runs, and its effects, newest first.
@@ -87,7 +97,7 @@ class Desk:
             raise JobNotFoundError(f"there is no job {job_id}")
         history = [AttemptLine(**row) for row in await self._rows("find_attempts", id=job_id)]
         effects = await EffectDesk(self._connection).list_effects(job_id=job_id)
-        return JobSheet(**{**rows[0], "state": State(rows[0]["state"])}, history=history, effects=effects)
+        return JobSheet(**parts_of(rows[0]), history=history, effects=effects)
 
     async def cancel(self, job_id: JobId, *, by: str) -> None:
         """Cancel a job that has not ended; a running one loses its lease, and its handler is cancelled within a second.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from leadjobs.core.durations import expected
 from leadjobs.core.job import JobId, Lane, State
 from leadjobs.core.limit import EVERYTHING, Room, check_resource, names_of, of_tenant
 from leadjobs.core.registry import Registry
@@ -111,6 +112,7 @@ class HoldDesk:
             reasons.append(f"this app has no handler for {job.type}: deploy one that has, or ask with --app")
         if job.run_at > ahead["now"]:
             reasons.append(f"it is due at {_time(job.run_at)}: {job.reason or 'it was added for then'}")
+        reasons += await self._too_long(job, registry)
         if job.lane == Lane.ALONE:
             reasons.append(
                 "its process died once, so it runs alone: first in an invocation, or when nothing else is left"
@@ -139,6 +141,18 @@ class HoldDesk:
             if room.opens_in is not None:
                 reasons.append(f"{line.name} is at its rate: the next may start in {room.opens_in:.1f} s")
         return reasons
+
+    async def _too_long(self, job: JobSheet, registry: Registry | None) -> list[str]:
+        (last,) = await self._rows("find_too_long", type=job.type, since=job.run_at, now=None)
+        if last["ended_at"] is None:
+            return []
+        what = f"it did not fit the time left of an invocation that ended at {_time(last['ended_at'])}"
+        if registry is not None and job.type in registry:
+            timeout = registry[job.type].seconds
+            runs = (await JobStore(self._connection).find_durations())[job.type]
+            learned = f" after {runs.ended.total()} runs that ended and {runs.cut.total()} that were cut"
+            what += f": {expected(timeout, runs):.1f} s are expected{learned}, and its timeout is {timeout:g} s"
+        return [what]
 
     async def _turn(self, ahead: int) -> list[str]:
         since = (await JobStore(self._connection).pulse()).since_invocation

@@ -11,15 +11,18 @@ from typing import Any, NamedTuple, Self
 from psycopg.rows import args_row, scalar_row
 
 from leadjobs.core.clock import Clock, SystemClock
-from leadjobs.core.ending import Ending, endings_json
+from leadjobs.core.durations import Durations
+from leadjobs.core.ending import Ending, endings_json, results_json
 from leadjobs.core.job import JobId, Lane, Lease, State
 from leadjobs.core.limit import names_of
 from leadjobs.core.plan import Share, Stream
+from leadjobs.core.progress import Progress
 from leadjobs.core.report import Report
 from leadjobs.store.connection import OwnConnection, fetch_async, schema_wanted
 from leadjobs.store.statements import statement
 
 MAX_RESCUED = 500
+LOOK_BACK = 20  # invocations whose runs say how long those of this one will take
 BACKLOG_CEILING = 1000
 
 
@@ -156,10 +159,29 @@ class JobStore:
 
         The others have another owner by now (see :meth:`find_lost`), or somebody has their row locked.
         """
+        if (told := results_json(endings)) is None:
+            return await self._settle(endings)
+        async with self._connection.transaction():
+            await self._rows_now("keep_results", told=told)
+            return await self._settle(endings)
+
+    async def _settle(self, endings: Sequence[Ending]) -> set[JobId]:
         binds = {"endings": endings_json(endings), "now": self._clock.database_now()}
         with schema_wanted():
             cursor = self._connection.cursor(row_factory=scalar_row)
             return set(await (await cursor.execute(statement("settle").for_psycopg, binds)).fetchall())
+
+    async def keep_progress(self, told: Mapping[Lease, Progress]) -> set[JobId]:
+        """Keep how far runs are; says of which it was kept.
+
+        The others have another owner by now, or somebody has their row locked.
+        """
+        records = [
+            f'{{"id":{lease.job_id},"lease_no":{lease.lease_no},"progress":{progress.as_json()}}}'
+            for lease, progress in told.items()
+        ]
+        rows = await self._rows_now("keep_results", told=f"[{','.join(records)}]")
+        return {JobId(row["job_id"]) for row in rows}
 
     async def rescue(self, *, max_losses: int) -> list[Rescued]:
         """Take back a bounded number of leases that have ended."""
@@ -185,12 +207,18 @@ class JobStore:
             *(None if row[key] is None else float(row[key]) for key in ("since_completion", "since_invocation"))
         )
 
-    async def note_invocation(self, report: Report, *, since_completion: float | None) -> None:
-        """Keep what an invocation did, and how many seconds ago it last ended a job for good."""
+    async def find_durations(self) -> Durations:
+        """How long runs took in the newest invocations of the last day."""
+        rows = await self._rows_now("find_durations", invocations=LOOK_BACK)
+        return Durations.merged(row["durations"] for row in rows)
+
+    async def note_invocation(self, report: Report, durations: Durations, *, since_completion: float | None) -> None:
+        """Keep what an invocation did, how long its runs took, and how many seconds ago it last ended a job."""
+        took = durations.take()
         await self._rows_now(
             "note_invocation",
             id=uuid.uuid4(),
             seconds=report.seconds,
             since_completion=since_completion,
-            report=json.dumps(report.as_json()),
+            report=json.dumps(report.as_json() | ({"durations": took} if took else {})),
         )

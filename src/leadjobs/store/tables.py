@@ -126,6 +126,24 @@ class JobStep(Base):
     finished_at: Mapped[datetime] = mapped_column(Instant, server_default=text("now()"))
 
 
+class JobResult(Base):
+    """How far a job is, as its newest run said at ``progress_at``, and the value that it ended with, if it has one.
+
+    Both are of ``generation``; where the job has a newer one by now, they are not its own any more.
+    """
+
+    __tablename__ = "job_result"
+
+    job_id: Mapped[int] = mapped_column(
+        BigInteger, ForeignKey("background_job.id", ondelete="CASCADE"), primary_key=True
+    )
+    generation: Mapped[int] = mapped_column(Integer)
+    lease_no: Mapped[int] = mapped_column(Integer)
+    progress: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    progress_at: Mapped[datetime | None] = mapped_column(Instant)
+    result: Mapped[Any | None] = mapped_column(JSONB)
+
+
 class JobHold(Base):
     """What waits, why and until when: everything that goes by a name (a type, a resource, or all), maybe of one tenant.
 

@@ -16,7 +16,7 @@ from leadjobs.core.report import Report
 from leadjobs.enqueue import enqueue_sync
 from leadjobs.errors import JobNotFoundError
 from leadjobs.store.connection import CONNECT, Rows, fetch_sync
-from leadjobs.store.desk import AttemptLine, JobSheet
+from leadjobs.store.desk import AttemptLine, JobSheet, parts_of
 from leadjobs.store.statements import statement
 from leadjobs.testing.clock import LeapClock
 from leadjobs.testing.drain import Patience, Runnable, Witness, drain, runner_of
@@ -251,9 +251,10 @@ class Queue:
 
 def _sheet(row: Mapping[str, Any], attempts: Sequence[Mapping[str, Any]]) -> JobSheet:
     """A job of whole rows: columns that have no place on the sheet are left out."""
-    known = {name: row[name] for name in _names(JobSheet) if name in row}
+    parts = parts_of(row)
+    known = {name: parts[name] for name in _names(JobSheet) if name in parts}
     history = [AttemptLine(**{name: attempt[name] for name in _names(AttemptLine)}) for attempt in attempts]
-    return JobSheet(**{**known, "state": State(row["state"]), "history": history})
+    return JobSheet(**{**known, "history": history})
 
 
 def _names(kind: type[Any]) -> list[str]:

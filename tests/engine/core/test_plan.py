@@ -84,7 +84,7 @@ def test_live_work_gets_most_and_backfill_is_never_starved(deals: list[int]) -> 
     for slots in deals:
         shares = {share.stream.lane: share.slots for share in turns.deal(slots, may=anything)}
         total, backfill = total + slots, backfill + shares.get(Lane.BACKFILL, 0)
-        assert backfill == total // 5
+        assert total // 5 <= backfill <= (total + 4) // 5
 
 
 def test_a_lane_that_has_nothing_leaves_its_turns_to_the_other() -> None:

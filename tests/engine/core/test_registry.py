@@ -21,6 +21,7 @@ from leadjobs import (
     handler,
 )
 from leadjobs.core.job import Lease
+from leadjobs.core.progress import Progress
 from leadjobs.errors import EnqueueError, SettingsError
 from leadjobs.steps import Steps
 from leadjobs.store.connection import Transactions
@@ -53,6 +54,8 @@ class Nowhere:
 
     def time_left(self) -> float:
         return 1.0
+
+    def progress(self, progress: Progress) -> None: ...
 
     async def commit(self, connection: object, outcome: Outcome) -> None: ...
 

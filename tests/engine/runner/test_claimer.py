@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from leadjobs import Done, Job, NewJob, Outcome, Registry, handler
 from leadjobs.claimer import ALONE_EVERY, Claimer
+from leadjobs.core.durations import Durations
 from leadjobs.core.job import Lane
 from leadjobs.store.connection import connect
 from leadjobs.store.jobs import Claimed, JobStore
@@ -26,7 +27,14 @@ async def test_a_lost_job_gets_its_turn_in_a_busy_invocation(stage: "Stage") -> 
     async with connect(stage.url) as connection:
         await connection.execute("UPDATE background_job SET lane = 'alone' WHERE id % 20 = 0")
         clock = FakeClock()
-        claimer = Claimer(JobStore(connection), LimitStore(connection, clock), Registry(work), clock, usable=1e9)
+        claimer = Claimer(
+            JobStore(connection),
+            LimitStore(connection, clock),
+            Registry(work),
+            clock,
+            usable=1e9,
+            durations=Durations(),
+        )
 
         async def claim(*, is_idle: bool) -> list[Claimed] | None:
             return await claimer.claim(5, seconds_left=1e9, is_idle=is_idle)

@@ -192,6 +192,8 @@ async def test_a_handler_that_ignores_its_cancellation_does_not_hold_up_the_answ
         assert took < 2
         assert (report.stopped, report.unsettled, report.succeeded) == ("deadline", 1, 1)
         assert not report.is_healthy
+        told = await stage.value("SELECT report -> 'durations' FROM runner_invocation")
+        assert (1, 0) == (sum(told["STUBBORN"]["cut"].values()), len(told["STUBBORN"]["ended"])), "it took too long"
     assert (await stage.job(id_))["state"] == "RUNNING"
     assert (await stage.job(other))["state"] == "SUCCEEDED"
 

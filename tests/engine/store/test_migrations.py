@@ -25,6 +25,7 @@ TABLES = {
     "job_budget",
     "job_budget_day",
     "job_effect",
+    "job_result",
     "job_schedule",
     "job_spend",
     "job_sweep",

@@ -1,5 +1,6 @@
 -- Cancel a backfill's scoring jobs that wait.  One that is being claimed at this moment is let run.
 -- By background_job_pending, or a range of background_job_hold for each workspace.
+-- moves: PENDING -> CANCELLED: its backfill is cancelled
 UPDATE background_job
    SET state = 'CANCELLED', reason = CAST(:reason AS text), next_payload = NULL,
        lease_no = lease_no + 1, lease_until = NULL, finished_at = now()

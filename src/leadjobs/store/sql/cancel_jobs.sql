@@ -1,5 +1,6 @@
 -- Cancel jobs that have not ended, those that are still as they were seen.  Running ones lose their leases, so nothing that
 -- their handlers do after this is kept.  What somebody has locked is stepped over.  The primary key serves it.
+-- moves: PENDING, RUNNING -> CANCELLED: a person cancels all that a filter finds
 WITH free AS MATERIALIZED (
     SELECT id, lease_no, generation FROM background_job
      WHERE id = ANY (CAST(:ids AS bigint[])) AND state IN ('PENDING', 'RUNNING')

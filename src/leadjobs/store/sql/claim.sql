@@ -1,6 +1,7 @@
 -- Take a lease on the first due jobs of each stream, as many as its share, beginning after its last claimed key.
 -- One ordered probe of background_job_pending per stream; rows that somebody else is taking are stepped over.  Nothing of a
 -- stream that goes by a name which is held.
+-- moves: PENDING -> RUNNING: a runner takes a lease on it
 UPDATE background_job
    SET state = 'RUNNING',
        reason = NULL,

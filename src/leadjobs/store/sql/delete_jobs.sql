@@ -1,5 +1,6 @@
 -- Delete jobs that have ended, those that are still as they were seen, with all that is kept of them.  What somebody has
 -- locked is stepped over.  It carries no lease, for it touches no unfinished job.  The primary key serves it.
+-- moves: SUCCEEDED, FAILED, CANCELLED -> nothing: a person deletes all that a filter finds
 WITH free AS MATERIALIZED (
     SELECT id, lease_no, generation FROM background_job
      WHERE id = ANY (CAST(:ids AS bigint[])) AND state IN ('SUCCEEDED', 'FAILED', 'CANCELLED')

@@ -1,6 +1,7 @@
 -- Add jobs; a job whose dedupe key is held is left out (look it up with find_holders.sql), and so is one with a key where
 -- the isolation level would hide a racing holder.
 -- Returned in no order: callers match rows by (type, tenant, dedupe_key), and keyless ones by growing id.
+-- moves: nothing -> PENDING: it is enqueued
 INSERT INTO background_job (lane, type, tenant, payload, dedupe_key, scope, run_at)
 SELECT lane, type, tenant, payload, dedupe_key, scope,
        coalesce(run_at, now() + make_interval(secs => coalesce(delay, 0)))

@@ -1,6 +1,7 @@
 -- A person says that an effect was made.  Its job, if it failed or waits, is due now in the same generation, with all it has
 -- kept.  A row comes back only if the job does not run, and the effect was intended: one that is accepted keeps its receipt.
 -- Without a generation, the job's own is meant.  By the primary keys.
+-- moves: PENDING, FAILED -> PENDING: a person says that its unknown effect was made
 WITH job AS MATERIALIZED (
     SELECT id, generation, state FROM background_job
      WHERE id = CAST(:id AS bigint) AND state <> 'RUNNING'

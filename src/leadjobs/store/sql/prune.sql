@@ -3,6 +3,7 @@
 -- younger than the shortest span: ids grow with time, so what lies behind is younger still.  Without a place given, the place
 -- of all runners is taken and moved; while somebody has that locked nothing is done.  Rows that somebody has locked are left
 -- for the next round.  Unfinished jobs have no span, and are never touched.  Dry, it only counts.
+-- moves: SUCCEEDED, FAILED, CANCELLED -> nothing: it was kept long enough
 WITH kept AS MATERIALIZED (
     SELECT place FROM job_sweep
      WHERE name = 'prune' AND CAST(:place AS bigint) IS NULL

@@ -1,6 +1,9 @@
 -- Add jobs; where a dedupe key is held, a waiting holder takes the new payload and time, and a running one is to run once
 -- more with the new payload.  A finished holder stays as it is and is not returned (look it up with find_holders.sql).
 -- Adds nothing where the isolation level would hide a racing holder.
+-- moves: nothing -> PENDING: it is enqueued
+-- moves: PENDING -> PENDING: an enqueue replaces its payload and time
+-- moves: RUNNING -> RUNNING: an enqueue gives it a next payload, to run once more with
 INSERT INTO background_job AS held (lane, type, tenant, payload, dedupe_key, scope, run_at)
 SELECT lane, type, tenant, payload, dedupe_key, scope,
        coalesce(run_at, now() + make_interval(secs => coalesce(delay, 0)))

@@ -1,6 +1,8 @@
 -- Take back leases that have ended.  A job lost for the first time waits in the lane 'alone', where it will run with no
 -- neighbours; only a loss there counts, and the last one allowed ends it.  A loose scan of background_job_running: one
 -- probe per type.
+-- moves: RUNNING -> PENDING: its lease has ended, for its process died or went silent
+-- moves: RUNNING -> FAILED: its process died or went silent in each of its runs alone
 WITH RECURSIVE kind AS (
     (SELECT type FROM background_job WHERE state = 'RUNNING' ORDER BY type LIMIT 1)
     UNION ALL

@@ -1,6 +1,7 @@
 -- Make jobs due now with all their attempts, those that are still as they were seen; a new generation, as retry.sql begins it.
 -- What somebody has locked is stepped over, and so is a job with an effect that nobody knows the end of.  It carries no
 -- lease, for it touches no RUNNING job.  The primary key serves it.
+-- moves: PENDING, SUCCEEDED, FAILED, CANCELLED -> PENDING: a person retries all that a filter finds
 WITH free AS MATERIALIZED (
     SELECT id, lease_no, generation FROM background_job
      WHERE id = ANY (CAST(:ids AS bigint[])) AND state <> 'RUNNING'

@@ -1,6 +1,7 @@
 -- A person says that an effect was not made, or is to be made once more.  Its job, if it failed or waits, is due now in the
 -- same generation, with all it has kept, and makes it under the same tag.  A row comes back only if the job does not run, and
 -- the effect is not accepted.  Without a generation, the job's own is meant.  By the primary keys.
+-- moves: PENDING, FAILED -> PENDING: a person says that its unknown effect was not made, or is to be made again
 WITH job AS MATERIALIZED (
     SELECT id, generation, state FROM background_job
      WHERE id = CAST(:id AS bigint) AND state <> 'RUNNING'

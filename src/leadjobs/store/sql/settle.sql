@@ -3,6 +3,7 @@
 -- are stepped over: try them again, or lock them first (fence.sql).  A job that was given a next payload while it ran is
 -- waiting again, whatever became of this run.  A live job waits for its next attempt in the lane 'retry'.
 -- A run that found what it uses busy puts a hold on that name; of two holds on one name the longer stands.
+-- moves: RUNNING -> PENDING, SUCCEEDED, FAILED: its run has ended, see above
 WITH ending AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:endings AS jsonb))
         AS ending (id bigint, lease_no integer, state text, reason text, attempts integer, delay double precision,

@@ -41,9 +41,10 @@ SELECT CAST(coalesce(sum(input_tokens + output_tokens), 0) AS bigint) AS tokens,
   FROM ai_interaction
 """
 BUDGET = """
-SELECT unit, used, CAST(coalesce(sum(actual), 0) AS bigint) AS known, count(*) FILTER (WHERE actual IS NULL) AS unknown,
+SELECT unit, CAST((SELECT sum(used) FROM job_budget_day AS today WHERE today.unit = spend.unit) AS bigint) AS used,
+       CAST(coalesce(sum(actual), 0) AS bigint) AS known, count(*) FILTER (WHERE actual IS NULL) AS unknown,
        CAST(coalesce(sum(reserved) FILTER (WHERE actual IS NULL), 0) AS bigint) AS reserved
-  FROM job_spend JOIN job_budget_day USING (tenant, unit, day) GROUP BY tenant, unit, day, used ORDER BY unit
+  FROM job_spend AS spend GROUP BY unit ORDER BY unit
 """
 
 
@@ -98,9 +99,14 @@ async def set_cap(url: str, tenant: int, unit: str, cap: int) -> int:
 
 
 FAILURES: tuple[Behaviour, ...] = (
-    *[Fault.TRUNCATED, Fault.REFUSAL, Fault.CONTENT_FILTER, Fault.INVALID_JSON, Fault.HTML, Fault.HALF_A_BODY],
-    *[Fault.NO_RESPONSE, Failed("server_error"), Delay(0), Delay(30), Refuse(status=400), Refuse(status=500)],
-    *[Refuse(status=429, headers={"retry-after": "1"}), Refuse(status=404, code="model_not_found")],
+    *(fault for fault in Fault if fault not in {Fault.OUT_OF_RANGE, Fault.MISSING_KEY}),
+    Failed("server_error"),
+    Delay(0),
+    Delay(30),
+    Refuse(status=400),
+    Refuse(status=500),
+    Refuse(status=429, headers={"retry-after": "1"}),
+    Refuse(status=404, code="model_not_found"),
 )
 
 

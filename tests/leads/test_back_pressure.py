@@ -16,7 +16,7 @@ from leadjobs.store.holds import HoldDesk, HoldLine
 from leadjobs.testing.openai import OpenAIStandIn, Refuse
 
 Db = AsyncConnection[DictRow]
-BUSY = Refuse(status=429, code="rate_limit_exceeded", headers={"retry-after": "60"})
+BUSY = Refuse(status=429, code="rate_limit_exceeded", headers={"retry-after": "3600"})
 BROKE = Refuse(status=429, code="insufficient_quota")
 POST_PROCESS, SCORING = "EMAIL_INBOUND_POST_PROCESS", "LEAD_SCORING_POST_PROCESS"
 
@@ -63,7 +63,7 @@ async def test_one_429_holds_back_all_that_asks_the_model(
     hold = await hold_on(url)
     assert ("openai/gpt-6-luna", "busy", why) == (hold.name, hold.kind, hold.reason)
     (row,) = await stage.rows("SELECT until - now() AS span FROM job_hold")
-    assert timedelta(seconds=50) < row["span"] <= timedelta(seconds=60)
+    assert timedelta(minutes=50) < row["span"] <= timedelta(minutes=60)
     await release(url, "openai/gpt-6-luna")
     assert 3 == (await stage.run()).succeeded
 
@@ -121,6 +121,7 @@ async def test_a_successor_that_is_busy_holds_back_who_is_set_to_its_predecessor
     await stage.run()
 
     assert "openai/gpt-6-luna" == (await hold_on(url)).name
+    assert POST_PROCESS in await waiting(stage)
     assert 0 == (await App(lambda: nano).runner.run()).claimed
 
 

@@ -9,7 +9,8 @@
     roll-ups     the time of the newest inbound message      } in one transaction
     scoring      a job of its own                            } with the end of this one
 
-A retry goes on after the last finished step.  Consent is first, so that a request to stop is heard whatever is down;
+A retry goes on after the last finished step.  Consent is first, so that it is heard whatever is down (a request to stop
+by the inbox already, for these jobs are held with the model);
 and nothing that can fail outside (a provider, Clay, the model) keeps a lead from being scored: it is tried as long as
 the job has attempts, then noted and passed by.
 """

@@ -134,23 +134,6 @@ async def test_a_model_that_stays_away_does_not_keep_a_lead_from_being_scored(
     assert 3 == (await stage.lead())["overall_score"]
 
 
-@pytest.mark.parametrize("attempts", [0, 4])
-async def test_a_model_that_asks_for_patience_gets_it_at_no_attempt(
-    stage: Stage, openai: OpenAIStandIn, attempts: int
-) -> None:
-    """A Retry-After puts the whole job off, in the last attempt too: scoring needs the same model."""
-    openai.then(Refuse(status=429, code="rate_limit_exceeded", headers={"retry-after": "60"}), of="reply_sentiment")
-    await stage.say(1)
-    await stage.db.execute("UPDATE background_job SET attempts = %s", [attempts])
-
-    await stage.run()
-
-    (job,) = await stage.rows(
-        "SELECT state, attempts, extract(epoch FROM run_at - now()) AS seconds FROM background_job"
-    )
-    assert ("PENDING", attempts, True) == (job["state"], job["attempts"], 50 < job["seconds"] <= 60)
-
-
 async def test_without_a_model_all_else_is_done(settings: Settings, workspace: int, db: Db, url: str) -> None:
     """No key: consent, facts and roll-ups are seen to, and the scoring waits."""
     await db.execute("INSERT INTO workspace_source VALUES ('told', 'acme', %s)", [workspace])

@@ -1,9 +1,7 @@
 """LEAD_SCORING_POST_PROCESS, from the stored reply to the lead's scores, with a real SDK talking HTTP to a stand-in."""
 
 import asyncio
-import json
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,7 @@ from leadjobs.demo.replies import REPLIES, Reply
 from leadjobs.enqueue import enqueue
 from leadjobs.leads.inbound import LeadId, MessageId
 from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
-from leadjobs.testing.openai import Fault, OpenAIStandIn, Refuse
+from leadjobs.testing.openai import Fault, OpenAIStandIn
 from leadjobs.web.delivery import Delivery
 
 Db = AsyncConnection[DictRow]
@@ -316,27 +314,6 @@ async def test_answers_that_stay_unusable_end_the_job_failed(
     assert 5 == len(await all_of(db, "SELECT id FROM ai_interaction WHERE feature = 'lead_scoring.score'"))
     attempts = await all_of(db, "SELECT ended_as, error_type FROM job_attempt")
     assert [{"ended_as": "failed", "error_type": "InvalidAnswerError"}] * 5 == attempts
-
-
-async def test_back_pressure_costs_no_attempt(app: App, workspace: int, openai: OpenAIStandIn, db: Db) -> None:
-    """A 429 that says when to come back, and an account without credit, put the job off by that long."""
-    sample = json.loads((Path(__file__).parents[1] / "samples/openai/errors.json").read_text())
-    for name, least in (("rate_limit", 1), ("quota", 600)):
-        known = sample[name]
-        openai.then(
-            Refuse(status=known["status"], code=known["body"]["error"]["code"], headers=known["headers"]),
-            of="lead_score",
-        )
-        await receive(app, f"Call me, {name}", number=least)
-        await app.runner.run()
-        job = await one(
-            db,
-            "SELECT state, attempts, extract(epoch FROM run_at - now()) AS seconds FROM background_job"
-            " WHERE type = 'LEAD_SCORING_POST_PROCESS' ORDER BY id DESC LIMIT 1",
-        )
-        assert ("PENDING", 0) == (job["state"], job["attempts"])
-        assert least - 1 < job["seconds"] < least * 2
-        await db.execute("UPDATE background_job SET state = 'CANCELLED' WHERE state = 'PENDING'")
 
 
 async def test_without_a_key_scoring_waits_and_the_rest_goes_on(

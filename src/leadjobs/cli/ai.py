@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from leadjobs.cli.context import database
-from leadjobs.cli.output import JsonFlag, print_json, print_table
-from leadjobs.leads.ai.spend import Bill, By, FailedCall, Spend, newest_failures, read_bill
+from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.leads.ai.spend import Bill, By, FailedCall, Spend, Today, dollars, newest_failures, read_bill
 from leadjobs.store.connection import connect
 
 
@@ -45,6 +45,9 @@ def _show_bill(bill: Bill, *, as_json: bool) -> None:
     tokens = ("tokens in", "cached", "tokens out", "reasoning")
     lines = [_line(each) for each in (*bill.lines, bill.total)]
     print_table((bill.by, *counts, *tokens, "USD", "p95 ms"), lines)
+    if bill.today:
+        console.print("\n[bold]Today (UTC), of the day's budget:[/]")
+        print_table(("workspace", "unit", "used", "of that unknown", "cap"), [_day(each) for each in bill.today])
 
 
 def _line(spend: Spend) -> tuple[object, ...]:
@@ -62,6 +65,14 @@ def _line(spend: Spend) -> tuple[object, ...]:
         f"{'' if spend.cost_complete else 'at least '}{spend.cost_usd}",
         spend.p95_latency_ms,
     )
+
+
+def _day(today: Today) -> tuple[object, ...]:
+    """A row; money in dollars."""
+    is_money = today.unit == "usd_micros"
+    used, unknown, cap = (dollars(x) if is_money else x for x in (today.used, today.unknown, today.cap))
+    whose = f"{cap} (that of *)" if today.is_default else cap
+    return (today.workspace, "USD" if is_money else today.unit, used, unknown, whose)
 
 
 def _show_failures(calls: list[FailedCall], *, as_json: bool) -> None:

@@ -10,8 +10,8 @@ from datetime import timedelta
 from leadjobs.core.job import Job
 from leadjobs.core.outcome import Done, GiveUp, Outcome, Skip
 from leadjobs.core.registry import Handler, handler
-from leadjobs.errors import ProviderUnavailableError
-from leadjobs.leads.ai.asking import AI, put_off
+from leadjobs.leads.ai.asking import AI
+from leadjobs.leads.ai.errors import ModelBusyError
 from leadjobs.leads.ai.ledger import DatabaseLedger
 from leadjobs.leads.inbound import LeadId, WorkspaceId
 from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
@@ -36,10 +36,8 @@ class _LeadScoring:
             return Skip("no inbound message to score")
         try:
             scored = case.disqualified or await self._ask(job, case)
-        except ProviderUnavailableError as busy:
-            if (later := put_off(busy)) is None:
-                raise
-            return later
+        except ModelBusyError as busy:
+            return busy.hold
         return await self._keep(job, case, scored)
 
     async def _ask(self, job: Job[LeadMessage], case: Case) -> Scored:
@@ -49,8 +47,7 @@ class _LeadScoring:
             source=SOURCE,
             workspace_id=WorkspaceId(case.workspace_id),
             lead_id=LeadId(job.payload.lead_id),
-            job_id=job.id,
-            job_attempt=job.attempt,
+            job=job,
         )
         answer = await self.ai.ask(scoring_question(case.question), time_left=job.time_left(), ledger=ledger)
         return Scored.by_model(answer)
@@ -66,5 +63,5 @@ class _LeadScoring:
 
 def lead_scoring_post_process(sessions: Sessions, ai: AI, *, timeout: timedelta | None = None) -> Handler[LeadMessage]:
     """The handler, on these sessions, asking this model; ``timeout`` replaces the type's own."""
-    kind = LEAD_SCORING_POST_PROCESS if timeout is None else replace(LEAD_SCORING_POST_PROCESS, timeout=timeout)
+    kind = replace(LEAD_SCORING_POST_PROCESS, timeout=timeout or LEAD_SCORING_POST_PROCESS.timeout, uses=ai.uses)
     return handler(kind)(_LeadScoring(sessions, ai))

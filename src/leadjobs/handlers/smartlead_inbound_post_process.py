@@ -10,4 +10,4 @@ from leadjobs.leads.post_process.pipeline import PostProcess
 
 def smartlead_inbound_post_process(post_process: PostProcess, *, timeout: timedelta) -> Handler[LeadMessage]:
     """The handler, with these tools; ``timeout`` replaces the type's own."""
-    return handler(replace(SMARTLEAD_INBOUND_POST_PROCESS, timeout=timeout))(post_process)
+    return handler(replace(SMARTLEAD_INBOUND_POST_PROCESS, timeout=timeout, uses=post_process.uses))(post_process)

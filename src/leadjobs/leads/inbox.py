@@ -34,6 +34,7 @@ from leadjobs.leads.jobs import (
     post_process_type,
     scoring_key,
 )
+from leadjobs.leads.post_process.opt_out import asks_to_stop
 from leadjobs.store.connection import Rows, Transactions, fetch_async
 from leadjobs.store.statements import statement
 from leadjobs.web.delivery import Answer, Delivery
@@ -120,10 +121,15 @@ class Keeping:
         return str(event["what"])
 
     async def _keep_told(self, event_id: int, workspace_id: WorkspaceId, told: Inbound | Outbound) -> None:
-        """What was said as a message of its lead; a reply also gets the job that sees to it."""
+        """What was said as a message of its lead; a reply also gets the job that sees to it.
+
+        A request to stop is heard here: the job may have to wait, for what it uses may be held.
+        """
         message = await Conversations(self._connection, workspace_id).keep(told)
         await self._rows("link_event", event_id=event_id, message_id=message.message_id)
         if isinstance(told, Inbound):
+            if (why := asks_to_stop(told.text, told.channel, told.consent)) is not None:
+                await self._rows("hear_stop", message_id=message.message_id, why=why)
             kind, key = post_process_type(told.source, told.channel), post_process_key(message)
             await enqueue(self._connection, kind.job(message, tenant=str(workspace_id), dedupe_key=key))
 

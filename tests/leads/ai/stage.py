@@ -1,10 +1,12 @@
 """What the tests of asking share: a question, a ledger in memory, and a server that each test plugs its app into."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
 
+from leadjobs.core.spend import Spend
 from leadjobs.leads.ai.calls import AIAnswer, AICall
 from leadjobs.leads.scoring.prompt import ScoringInput, scoring_question
 from leadjobs.testing.openai import OpenAIStandIn, Refuse
@@ -30,13 +32,19 @@ RATE_LIMIT = Refuse(
 
 
 class Book:
-    """A ledger in memory; ``events`` tells the order."""
+    """A ledger in memory; ``events`` tells the order, ``spends`` what was reserved and what it came to."""
 
     def __init__(self) -> None:
         self.calls: list[AICall] = []
         self.answers: dict[int, AIAnswer] = {}
         self.moves: list[tuple[str, str]] = []
         self.events: list[str] = []
+        self.spends: list[Spend] = []
+
+    @asynccontextmanager
+    async def spend(self, call: AICall) -> AsyncIterator[Spend]:
+        self.spends.append(Spend(call.most))
+        yield self.spends[-1]
 
     async def asked(self, call: AICall) -> int:
         self.calls.append(call)

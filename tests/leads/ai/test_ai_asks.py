@@ -28,7 +28,7 @@ async def test_a_lead_is_scored_and_the_bill_comes_with_it(openai: OpenAIStandIn
     answer = await ai.ask(QUESTION, time_left=30, ledger=book)
 
     used = Usage(
-        input_tokens=book.calls[0].estimated_input_tokens,
+        input_tokens=QUESTION.input_tokens,
         cached_tokens=100,
         cache_write_tokens=0,
         output_tokens=-(-len(json.dumps(SCORE)) // 4) + 20,
@@ -52,7 +52,7 @@ async def test_the_ledger_is_written_before_and_after_the_call(openai: OpenAISta
             prompt_version="lead_scoring.score.v2",
             feature="lead_scoring.score",
             api="responses",
-            estimated_input_tokens=QUESTION.input_tokens,
+            most_input_tokens=QUESTION.most_input_tokens,
             max_output_tokens=openai.calls[0]["max_output_tokens"],
             attempt_in_job=1,
         )

@@ -8,7 +8,13 @@ from tests.leads.ai.stage import KEY, LEAD, QUESTION, RATE_LIMIT, SCORE, Book
 
 from leadjobs.errors import ProviderError, ProviderRefusedError, ProviderUnavailableError
 from leadjobs.leads.ai.asking import AI
-from leadjobs.leads.ai.errors import InvalidAnswerError, ModelRetiredError, QuotaExhaustedError, TruncatedAnswerError
+from leadjobs.leads.ai.errors import (
+    InvalidAnswerError,
+    ModelBusyError,
+    ModelRetiredError,
+    QuotaExhaustedError,
+    TruncatedAnswerError,
+)
 from leadjobs.leads.scoring.prompt import ScoringInput, scoring_question
 from leadjobs.testing.openai import Behaviour, Failed, Fault, OpenAIStandIn, Refuse
 from leadjobs.testing.serve import serve
@@ -26,19 +32,19 @@ class Failure(NamedTuple):
 @pytest.mark.parametrize(
     "failure",
     [
-        Failure(RATE_LIMIT, ProviderUnavailableError, 1.85, "HTTP 429, code rate_limit_exceeded"),
+        Failure(RATE_LIMIT, ModelBusyError, 1.85, "HTTP 429, code rate_limit_exceeded"),
         Failure(
             Refuse(status=429, code="resource_unavailable"), ProviderUnavailableError, None, "resource_unavailable"
         ),
-        Failure(Refuse(status=503, headers={"retry-after": "10"}), ProviderUnavailableError, 10.0, "HTTP 503"),
+        Failure(Refuse(status=503, headers={"retry-after": "10"}), ModelBusyError, 10.0, "HTTP 503"),
         Failure(Refuse(status=500, headers={"retry-after": "soon"}), ProviderUnavailableError, None, "HTTP 500"),
         Failure(Refuse(status=500, headers={"retry-after": "0"}), ProviderUnavailableError, None, "HTTP 500"),
         Failure(Refuse(status=500, headers={"retry-after": "-3"}), ProviderUnavailableError, None, "HTTP 500"),
         Failure(Refuse(status=500, headers={"retry-after-ms": "inf"}), ProviderUnavailableError, None, "HTTP 500"),
         Failure(Refuse(status=408), ProviderUnavailableError, None, "HTTP 408"),
         Failure(Refuse(status=409), ProviderUnavailableError, None, "HTTP 409"),
-        Failure(Refuse(status=429, code="insufficient_quota"), QuotaExhaustedError, 900.0, "a person must"),
-        Failure(Refuse(status=429, type="insufficient_quota"), QuotaExhaustedError, 900.0, "a person must"),
+        Failure(Refuse(status=429, code="insufficient_quota"), QuotaExhaustedError, None, "a person must"),
+        Failure(Refuse(status=429, type="insufficient_quota"), QuotaExhaustedError, None, "a person must"),
         Failure(
             Refuse(status=400, code="invalid_json_schema", param="text.format.schema"),
             ProviderRefusedError,
@@ -88,6 +94,7 @@ async def test_a_failure_is_classified_recorded_and_left_to_the_queue(
     ("error", "is_transient"),
     [
         (ProviderUnavailableError, True),
+        (ModelBusyError, True),
         (QuotaExhaustedError, True),
         (InvalidAnswerError, True),
         (TruncatedAnswerError, True),

@@ -36,6 +36,18 @@ async def test_a_truncated_answer_is_asked_for_once_more_with_twice_the_budget(
     assert (first.cost_usd_micros or 0) > 0
 
 
+async def test_what_is_reserved_is_never_less_than_the_bill(openai: OpenAIStandIn, ai: AI, book: Book) -> None:
+    """The longest answer to a prompt that is all written to the cache, and twice as long: within what was reserved."""
+    openai.cache_write_tokens, openai.reasoning_tokens = QUESTION.input_tokens, 2_000
+
+    with pytest.raises(TruncatedAnswerError):
+        await ai.ask(QUESTION, time_left=30, ledger=book)
+
+    assert [400, 800] == [spend.reserved["tokens"] - QUESTION.most_input_tokens for spend in book.spends]
+    for spend in book.spends:
+        assert all(0 < spend.actual[unit] <= most for unit, most in spend.reserved.items())
+
+
 async def test_an_answer_truncated_twice_is_given_back(openai: OpenAIStandIn, ai: AI, book: Book) -> None:
     """There is no third call: the job fails transiently, in its own class."""
     openai.then(Fault.TRUNCATED, Fault.TRUNCATED)

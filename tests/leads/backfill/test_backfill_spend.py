@@ -2,6 +2,7 @@
 
 import json
 import random
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -16,6 +17,8 @@ from leadjobs.leads.scoring.backfill import BackfillError
 from leadjobs.leads.scoring.costs import usd, worst_usd_micros
 from leadjobs.leads.scoring.prompt import INSTRUCTIONS, SCORE_SCHEMA, scoring_question
 from leadjobs.leads.scoring.scores import open_case
+from leadjobs.store.budget_desk import BudgetDesk
+from leadjobs.store.connection import connect
 from leadjobs.testing.openai import OpenAIStandIn
 
 UNKNOWN = """
@@ -182,3 +185,26 @@ def test_the_worst_case_looks_at_the_models_that_follow() -> None:
     assert worst_usd_micros("gpt-6-luna", words_bytes=0) == worst_usd_micros("gpt-5-nano", words_bytes=0)
     assert worst_usd_micros("gpt-5.6-luna", words_bytes=0) > worst_usd_micros("gpt-6-luna", words_bytes=0)
     assert worst_usd_micros(MODEL, words_bytes=8) > worst_usd_micros(MODEL, words_bytes=0)
+
+
+async def test_a_workspace_s_own_budget_holds_beside_the_bound(stage: BackfillStage, url: str) -> None:
+    """Of one call's cost each keeps its own account: neither counts it twice, and the backfill waits for tomorrow."""
+    await stage.add_leads(12)
+    stage.clock.advance(timedelta(days=1, hours=12 - datetime.now(UTC).hour))  # the day does not end meanwhile
+    async with connect(url) as connection:
+        await BudgetDesk(connection).set_cap(str(stage.workspace), "usd_micros", 2_000)
+    await stage.start()
+    for _ in range(3):
+        await stage.minute()
+
+    assert 0 < await stage.count("SELECT count(*) FROM ai_interaction") < 12
+    assert (
+        await stage.spent() == await stage.count("SELECT used FROM job_budget_day WHERE unit = 'usd_micros'") <= 2_000
+    )
+    assert "jobs have not ended" in (await stage.driver())["reason"]
+    async with connect(url) as connection:
+        await BudgetDesk(connection, stage.clock).set_cap(str(stage.workspace), "usd_micros", 1_000_000)
+    await stage.minutes_until("finished")
+    spent = await stage.spent()
+    assert f"12 leads enqueued, 0 jobs failed, spent {usd(spent)}" == (await stage.backfill())["reason"]
+    assert spent == await stage.count("SELECT used FROM job_budget_day WHERE unit = 'usd_micros'")

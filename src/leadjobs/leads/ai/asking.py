@@ -11,15 +11,14 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from leadjobs.core.clock import Deadline, SystemClock
-from leadjobs.core.outcome import Snooze
+from leadjobs.core.spend import Spend
 from leadjobs.errors import ProviderError, ProviderUnavailableError, SettingsError
 from leadjobs.leads.ai.calls import AIAnswer, AICall, Ledger
 from leadjobs.leads.ai.errors import InvalidAnswerError, ModelRetiredError, TruncatedAnswerError
-from leadjobs.leads.ai.models import DEFAULT_MODEL, Model, Usage, cost_usd_micros, find_model
+from leadjobs.leads.ai.models import DEFAULT_MODEL, Model, Usage, cost_usd_micros, find_model, resources_of
 from leadjobs.leads.ai.responses import Reply, Request, send
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ MIN_SECONDS: Final = 2.0
 _SPARE_SECONDS = 0.5  # of the time left, for the writes after an answer
 _RECORD_SECONDS = 2.0
 _CHARS_PER_TOKEN = 4
-_MIN_WAIT = 1.0  # seconds, where the provider asks for less: waiting costs no attempt, so it must not spin
-_MAX_WAIT = 6 * 3600.0  # seconds, where it asks for more
+_FRAME_TOKENS = 100  # what a provider adds around a request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +58,12 @@ class Question(Generic[T]):
         """How many tokens the whole question is, at four characters each: an estimate."""
         return estimated_tokens(self.instructions, self.format["schema"], self.prompt)
 
+    @property
+    def most_input_tokens(self) -> int:
+        """How many tokens the whole question is at most: a token is at least one byte."""
+        sent = (self.instructions, json.dumps(self.format["schema"]), self.prompt)
+        return sum(len(text.encode(errors="replace")) for text in sent) + _FRAME_TOKENS
+
 
 def estimated_tokens(instructions: str, schema: dict[str, Any], prompt: str) -> int:
     """How many tokens a prompt is with its instructions and schema, at four characters each: enough for a budget."""
@@ -75,13 +79,6 @@ class Answer(Generic[T]):
     usage: Usage | None
     cost_usd_micros: int | None
     response_id: str | None
-
-
-def put_off(busy: ProviderUnavailableError) -> Snooze | None:
-    """How long a job waits, at no attempt, for a provider that said when to come back; None where it did not say."""
-    if busy.retry_after is None:
-        return None
-    return Snooze(timedelta(seconds=min(_MAX_WAIT, max(_MIN_WAIT, busy.retry_after))), str(busy))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +108,7 @@ class AI:
     """Asks one model, on one event loop, with one HTTP client.
 
     ``timeout`` is in seconds and bounds each physical call as a whole.  ``base_url`` None means the SDK's own default.
+    ``uses`` names what a job type uses that asks: a hold on one of these holds it back.
 
     Raises:
         SettingsError: the key is blank.
@@ -123,6 +121,7 @@ class AI:
         if not self._api_key:
             raise SettingsError("the OpenAI API key is blank: set it, or leave it unset")
         self._model = model
+        self.uses = resources_of(model)
         self._base_url = base_url
         self._timeout = timeout
         self._client: AsyncOpenAI | None = None
@@ -134,8 +133,10 @@ class AI:
         replaced by its successor, as long as ``time_left`` (seconds) allows it.  All other retries are the queue's.
 
         Raises:
-            ProviderUnavailableError: busy, down, slow, or ``time_left`` is too short to ask; later may work.
-            QuotaExhaustedError: the account has no credit.
+            ProviderUnavailableError: down, slow, or ``time_left`` is too short to ask; later may work.
+            ModelBusyError: it said when to come back, or (QuotaExhaustedError) the account has no credit: return its
+                ``hold``.
+            OverBudgetError: the day's budget has no room for the call: let it pass.
             ProviderRefusedError: OpenAI refused this request, this key or this model, and will again.
             InvalidAnswerError: the answer breaks a rule of the question's ``read``, or was cut off twice.
         """
@@ -172,34 +173,27 @@ class AI:
                     self._model = model.successor
 
     async def _call(self, asking: _Asking[T], model: Model, max_output_tokens: int) -> Answer[T]:
-        """Make one physical call between its two ledger entries, and judge what it brought."""
+        """Make one physical call between its two ledger entries, its cost reserved, and judge what it brought."""
         client, question = await self._opened(), asking.question
         asking.must_have_time()  # also after a first import, and before a second call
         call = AICall(
             model=model.name,
             feature=question.feature,
             prompt_version=question.prompt_version,
-            estimated_input_tokens=question.input_tokens,
+            most_input_tokens=question.most_input_tokens,
             max_output_tokens=max_output_tokens,
             attempt_in_job=next(asking.numbers),
         )
-        entry = _Entry(ledger=asking.ledger, interaction_id=await asking.ledger.asked(call), model=model)
-        request = Request(
-            model=model,
-            instructions=question.instructions,
-            prompt=question.prompt,
-            format=question.format,
-            max_output_tokens=max_output_tokens,
-            seconds=max(min(self._timeout, asking.deadline.seconds_left() - _SPARE_SECONDS), 0.0),
-        )
-        try:
-            reply = await send(client, request)
-            value = reply.said if isinstance(reply.said, ProviderError) else asking.read(reply.said)
-        except BaseException as surprise:  # its text may quote the prompt: the class must do
-            why = "cancelled" if isinstance(surprise, asyncio.CancelledError) else type(surprise).__name__
-            await entry.close(Reply(said=""), ProviderError(f"{why}; it may have been billed"))
-            raise
-        await entry.close(reply, value if isinstance(value, ProviderError) else None)
+        async with asking.ledger.spend(call) as spend:
+            entry = _Entry(asking.ledger, await asking.ledger.asked(call), model, spend)
+            try:
+                reply = await send(client, self._request(asking, model, max_output_tokens))
+                value = reply.said if isinstance(reply.said, ProviderError) else asking.read(reply.said)
+            except BaseException as surprise:  # its text may quote the prompt: the class must do
+                why = "cancelled" if isinstance(surprise, asyncio.CancelledError) else type(surprise).__name__
+                await entry.close(Reply(said=""), ProviderError(f"{why}; it may have been billed"))
+                raise
+            await entry.close(reply, value if isinstance(value, ProviderError) else None)
         if isinstance(value, ProviderError):
             raise value
         return Answer(
@@ -208,6 +202,17 @@ class AI:
             usage=reply.usage,
             cost_usd_micros=cost_usd_micros(model, reply.usage),
             response_id=reply.response_id,
+        )
+
+    def _request(self, asking: _Asking[T], model: Model, max_output_tokens: int) -> Request:
+        """The question as it is sent, in what is left of its time."""
+        return Request(
+            model=model,
+            instructions=asking.question.instructions,
+            prompt=asking.question.prompt,
+            format=asking.question.format,
+            max_output_tokens=max_output_tokens,
+            seconds=max(min(self._timeout, asking.deadline.seconds_left() - _SPARE_SECONDS), 0.0),
         )
 
     async def _opened(self) -> "AsyncOpenAI":
@@ -224,13 +229,14 @@ class AI:
         return AsyncOpenAI(api_key=self._api_key, base_url=self._base_url, max_retries=0, timeout=self._timeout)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class _Entry:
-    """An entry of the ledger that is still open."""
+    """An entry of the ledger that is still open, and what is reserved for it."""
 
     ledger: Ledger
     interaction_id: int
     model: Model
+    spend: Spend
     opened_at: float = field(default_factory=lambda: SystemClock().monotonic())
 
     async def close(self, reply: Reply, failure: ProviderError | None) -> None:
@@ -246,6 +252,7 @@ class _Entry:
             service_tier=reply.service_tier,
             error=f"{type(failure).__name__}: {failure}" if failure else None,
         )
+        self.spend.settle(**answer.took)
         writing = asyncio.ensure_future(self.ledger.answered(self.interaction_id, answer))
         try:
             await asyncio.shield(writing)

@@ -1,8 +1,13 @@
 """What can be wrong with a model's answer, beside what any provider's can."""
 
+from datetime import timedelta
 from typing import ClassVar
 
+from leadjobs.core.outcome import Hold
 from leadjobs.errors import ProviderError, ProviderRefusedError, ProviderUnavailableError
+
+_MIN_WAIT = 1.0  # seconds, where the provider asks for less: waiting costs no attempt, so it must not spin
+_MAX_WAIT = 6 * 3600.0  # seconds, where it asks for more
 
 
 class InvalidAnswerError(ProviderError):
@@ -18,8 +23,26 @@ class TruncatedAnswerError(InvalidAnswerError):
     code = "LJ505"
 
 
-class QuotaExhaustedError(ProviderUnavailableError):
-    """The account has no credit: a person must act, waiting alone heals nothing.  ``retry_after`` is 15 minutes."""
+class ModelBusyError(ProviderUnavailableError):
+    """The provider said when to come back: until then nothing that uses the same is to be started."""
+
+    code = "LJ507"
+
+    def __init__(self, message: str, *, uses: str, retry_after: float | None) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self._uses = uses
+
+    @property
+    def hold(self) -> Hold:
+        """What the job returns: it waits, and so do all others that use the same, at no cost in attempts."""
+        if self.retry_after is None:
+            return Hold(self._uses, None, f"{self}, then `leadjobs holds release {self._uses}`")
+        seconds = min(_MAX_WAIT, max(_MIN_WAIT, self.retry_after))
+        return Hold(self._uses, timedelta(seconds=seconds), str(self))
+
+
+class QuotaExhaustedError(ModelBusyError):
+    """The account has no credit: a person must act, waiting alone heals nothing."""
 
     code = "LJ504"
 

@@ -1,10 +1,14 @@
 """The ledger of AI calls: a row before each physical call, completed when it has ended."""
 
 import logging
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import insert, update
 
+from leadjobs.core.job import Job
+from leadjobs.core.spend import Spend
 from leadjobs.leads.ai.calls import AIAnswer, AICall
 from leadjobs.leads.ai.models import PRICE_VERSION
 from leadjobs.leads.inbound import LeadId, WorkspaceId
@@ -19,23 +23,26 @@ class DatabaseLedger:
     """Keeps the calls of one job's attempt as `AIInteraction` rows, each in a transaction of its own.
 
     They tell what was really done and paid, so they are not fenced by the job's lease and not rolled back with its
-    work.
+    work.  What the calls cost is reserved and settled under the lease, in the day of the job's tenant.
     """
 
     sessions: Sessions
     source: str
     workspace_id: WorkspaceId
     lead_id: LeadId
-    job_id: int
-    job_attempt: int
+    job: Job[Any]
+
+    def spend(self, call: AICall) -> AbstractAsyncContextManager[Spend]:
+        """Reserve the most that this call can cost; its block settles what it took."""
+        return self.job.spend(what=call.feature, **call.most)
 
     async def asked(self, call: AICall) -> int:
         """Keep that a call is about to be made; a row that stays 'asked' may have been billed."""
         row = insert(AIInteraction).values(
             workspace_id=self.workspace_id,
             lead_id=self.lead_id,
-            job_id=self.job_id,
-            job_attempt=self.job_attempt,
+            job_id=self.job.id,
+            job_attempt=self.job.attempt,
             source=self.source,
             feature=call.feature,
             prompt_version=call.prompt_version,

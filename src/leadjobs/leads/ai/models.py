@@ -22,6 +22,10 @@ PRICE_VERSION: Final = "2026-11-22"
 DEFAULT_MODEL: Final = "gpt-5-nano"
 """The model that the mission names."""
 
+PROVIDER: Final = "openai"
+"""The account that all models are asked under, as a resource: without credit it is held, and so is all that uses it."""
+
+_NO_RESOURCE = re.compile(r"[^A-Za-z0-9_.:/-]")
 _SNAPSHOT = re.compile(r"-\d{4}-\d{2}-\d{2}$")
 
 
@@ -85,6 +89,11 @@ class Model:
     ends_on: date | None = None
     successor: str | None = None
 
+    @property
+    def resource(self) -> str:
+        """What it is called where holds are put on it, such as ``openai/gpt-6-luna``."""
+        return f"{PROVIDER}/{_NO_RESOURCE.sub('-', self.name)}"[:100]
+
 
 MODELS: Final = (
     Model(
@@ -119,6 +128,9 @@ MODELS: Final = (
 )
 """The table.  A model that is not in it still works: without effort, and at an unknown cost."""
 
+_DEAREST_INPUT_USD: Final = max(x for m in MODELS for x in (m.input_usd, m.cache_write_usd) if x is not None)
+_DEAREST_OUTPUT_USD: Final = max(model.output_usd for model in MODELS if model.output_usd is not None)
+
 
 def find_model(name: str) -> Model:
     """The entry of a model, under the name asked for.
@@ -131,6 +143,32 @@ def find_model(name: str) -> Model:
             if model.name == wanted:
                 return replace(model, name=name)
     return Model(name=name)
+
+
+def resources_of(name: str) -> tuple[str, ...]:
+    """All that a hold may be on that holds back who asks a model: the account, the model, and what follows it.
+
+    >>> resources_of("gpt-5-nano")
+    ('openai', 'openai/gpt-5-nano', 'openai/gpt-6-luna')
+    """
+    found, following = [PROVIDER], find_model(name)
+    while True:
+        found.append(following.resource)
+        if following.successor is None:
+            return tuple(found)
+        following = find_model(following.successor)
+
+
+def most_usd_micros(model: Model, *, input_tokens: int, output_tokens: int) -> int:
+    """What a call with at most so many tokens can cost at most, in millionths of a US dollar, rounded up.
+
+    Where a price is not known, the dearest of the table counts.
+    """
+    inputs = (model.input_usd, model.cached_usd, model.cache_write_usd)
+    known = [price for price in inputs if price is not None]
+    input_usd = max(known) if len(known) == len(inputs) else _DEAREST_INPUT_USD
+    output_usd = _DEAREST_OUTPUT_USD if model.output_usd is None else model.output_usd
+    return math.ceil(input_tokens * input_usd + output_tokens * output_usd)
 
 
 def cost_usd_micros(model: Model, usage: Usage | None) -> int | None:

@@ -9,18 +9,23 @@ import math
 import re
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from leadjobs.errors import ProviderError, ProviderRefusedError, ProviderUnavailableError
-from leadjobs.leads.ai.errors import InvalidAnswerError, ModelRetiredError, QuotaExhaustedError, TruncatedAnswerError
-from leadjobs.leads.ai.models import Model, Usage
+from leadjobs.leads.ai.errors import (
+    InvalidAnswerError,
+    ModelBusyError,
+    ModelRetiredError,
+    QuotaExhaustedError,
+    TruncatedAnswerError,
+)
+from leadjobs.leads.ai.models import PROVIDER, Model, Usage
 
 if TYPE_CHECKING:
     from openai import APIStatusError, AsyncOpenAI
     from openai._legacy_response import LegacyAPIResponse
     from openai.types.responses import Response, ResponseFormatTextJSONSchemaConfigParam, ResponseTextConfigParam
 
-_QUOTA_RETRY_SECONDS: Final = 15 * 60.0
 _BUSY_STATUS = frozenset({408, 409, 429})
 _BUSY_CODES = frozenset({"server_error", "rate_limit_exceeded", "vector_store_timeout"})
 
@@ -132,10 +137,13 @@ def _status_error(error: "APIStatusError", model: Model) -> ProviderError:
     if error.code == "model_not_found":
         return ModelRetiredError(f"OpenAI no longer has the model {model.name}, or this account may not use it: {said}")
     if "insufficient_quota" in (error.code, error.type):
-        no_credit = f"the OpenAI account has no credit: a person must add some or raise its limit ({said})"
-        return QuotaExhaustedError(no_credit, retry_after=_QUOTA_RETRY_SECONDS)
+        no_credit = f"the OpenAI account has no credit ({said}): a person must add some or raise its limit"
+        return QuotaExhaustedError(no_credit, uses=PROVIDER, retry_after=None)
     if error.status_code in _BUSY_STATUS or error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return ProviderUnavailableError(f"OpenAI is not available: {said}", retry_after=_retry_after(error))
+        busy, seconds = f"OpenAI is not available: {said}", _retry_after(error)
+        if seconds is None:
+            return ProviderUnavailableError(busy)
+        return ModelBusyError(busy, uses=model.resource, retry_after=seconds)
     return ProviderRefusedError(f"OpenAI refused the request: {said}")
 
 

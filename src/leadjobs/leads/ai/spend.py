@@ -1,4 +1,4 @@
-"""What asking models cost, read from the ledger: by workspace, feature, model, source or day."""
+"""What asking models cost, read from the ledger: by workspace, feature, model, source or day; and what today may."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from leadjobs.errors import SettingsError
+from leadjobs.leads.ai.calls import UNITS
+from leadjobs.store.budget_desk import BudgetDesk
 from leadjobs.store.connection import OwnConnection, fetch_async
 from leadjobs.store.statements import statement
 
@@ -48,14 +50,33 @@ class Spend(_View):
     p95_latency_ms: int | None
 
 
+class Today(_View):
+    """What a workspace may spend today (UTC), and what is used of it, in tokens or millionths of a dollar.
+
+    ``unknown`` is the part of ``used`` that may have been billed without a count.  ``is_default``: the cap is that of
+    the tenant ``*``.
+    """
+
+    workspace: str
+    unit: str
+    cap: int
+    is_default: bool
+    used: int
+    unknown: int
+
+
 class Bill(_View):
-    """The calls of the last ``days``, line by line and in total; ``workspace`` None stands for all."""
+    """The calls of the last ``days``, line by line and in total; ``workspace`` None stands for all.
+
+    ``today`` is there for workspaces that have a cap.
+    """
 
     by: By
     days: int
     workspace: str | None
     lines: tuple[Spend, ...]
     total: Spend
+    today: tuple[Today, ...]
 
 
 class FailedCall(_View):
@@ -79,10 +100,12 @@ async def read_bill(connection: OwnConnection, by: By, *, days: int, workspace: 
     Raises:
         SettingsError: there is no workspace of this name.
     """
-    params = {"by": by.value, "days": days, "workspace_id": await _find(connection, workspace)}
+    workspace_id = await _find(connection, workspace)
+    params = {"by": by.value, "days": days, "workspace_id": workspace_id}
     rows = await fetch_async(connection, statement("sum_calls", "leadjobs.leads"), params)
-    *lines, total = (Spend(cost_usd=_dollars(row["cost_usd_micros"]), **row) for row in rows)
-    return Bill(by=by, days=days, workspace=workspace, lines=tuple(lines), total=total)
+    *lines, total = (Spend(cost_usd=dollars(row["cost_usd_micros"]), **row) for row in rows)
+    today = await _today(connection, workspace_id)
+    return Bill(by=by, days=days, workspace=workspace, lines=tuple(lines), total=total, today=tuple(today))
 
 
 async def newest_failures(
@@ -98,6 +121,30 @@ async def newest_failures(
     return [FailedCall(**row) for row in rows]
 
 
+async def _today(connection: OwnConnection, workspace_id: int | None) -> list[Today]:
+    """The budgets of one workspace, or of all, as far as they are capped and for models."""
+    capped = [
+        (int(line.tenant), line, line.cap)
+        for line in await BudgetDesk(connection).list_budgets()
+        if line.cap is not None and line.unit in UNITS and line.tenant.isdecimal()
+    ]
+    ids = [tenant for tenant, *_ in capped if workspace_id in {None, tenant}]
+    rows = await fetch_async(connection, statement("name_workspaces", "leadjobs.leads"), {"ids": ids})
+    names = {row["id"]: row["name"] for row in rows}
+    return [
+        Today(
+            workspace=names[tenant],
+            unit=line.unit,
+            cap=cap,
+            is_default=line.is_default,
+            used=line.used,
+            unknown=line.unknown,
+        )
+        for tenant, line, cap in capped
+        if tenant in names
+    ]
+
+
 async def _find(connection: OwnConnection, workspace: str | None) -> int | None:
     if workspace is None:
         return None
@@ -107,6 +154,6 @@ async def _find(connection: OwnConnection, workspace: str | None) -> int | None:
     return int(rows[0]["id"])
 
 
-def _dollars(micros: int) -> Decimal:
+def dollars(micros: int) -> Decimal:
     """Exactly, with all six digits."""
     return Decimal(micros).scaleb(-6)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from leadjobs.leads.inbound import Channel
+from leadjobs.leads.inbound import Channel, Consent
 
 # ---- the rules ------------------------------------------------------------------------------------------------------
 # A rule is a row of words, matched against plain() text: lower case, no apostrophes, no punctuation.  "a|b" is either,
@@ -297,6 +297,13 @@ def plain(text: str) -> str:
 
 
 # ---- the answers ----------------------------------------------------------------------------------------------------
+
+
+def asks_to_stop(text: str, channel: Channel, consent: str | None) -> str | None:
+    """Why a message asks us to stop, by the provider's own word or by its text; None where it does not."""
+    if consent == Consent.STOPPED:
+        return "the provider says that they opted out"
+    return opt_out_in(text, channel)
 
 
 def opt_out_in(text: str, channel: Channel) -> str | None:

@@ -9,7 +9,8 @@
     roll-ups     the time of the newest inbound message      } in one transaction
     scoring      a job of its own                            } with the end of this one
 
-A retry goes on after the last finished step.  Consent is first, so that a request to stop is heard whatever is down;
+A retry goes on after the last finished step.  Consent is first, so that it is heard whatever is down (a request to stop
+by the inbox already, for these jobs are held with the model);
 and nothing that can fail outside (a provider, Clay, the model) keeps a lead from being scored: it is tried as long as
 the job has attempts, then noted and passed by.
 """
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from leadjobs.core.job import Job
 from leadjobs.core.outcome import GiveUp, Outcome, Skip
 from leadjobs.errors import ProviderError, ProviderUnavailableError
-from leadjobs.leads.ai.asking import put_off
+from leadjobs.leads.ai.errors import ModelBusyError
 from leadjobs.leads.inbound import Channel
 from leadjobs.leads.jobs import LeadMessage, post_process_type
 from leadjobs.leads.post_process import steps
@@ -33,13 +34,12 @@ TRIES = 2  # of a step that asks somebody who is not the model
 class Step:
     """A part of the work: ``run`` keeps its own result under ``name`` when it is finished.
 
-    ``has_patience`` says that the job waits for as long as the one it asks wants it to: the model, whom scoring needs
-    too.
+    ``asks_model`` says whom it asks: scoring needs the model too, so the job's attempts are all given to it.
     """
 
     name: str
     run: Callable[[Visit], Awaitable[None]]
-    has_patience: bool = False
+    asks_model: bool = False
 
 
 STEPS = (
@@ -47,8 +47,8 @@ STEPS = (
     Step("transcript", steps.transcript),
     Step("facts", steps.facts),
     Step("enrichment", steps.enrichment),
-    Step("sentiment", steps.sentiment, has_patience=True),
-    Step("draft", steps.draft, has_patience=True),
+    Step("sentiment", steps.sentiment, asks_model=True),
+    Step("draft", steps.draft, asks_model=True),
 )
 
 
@@ -57,6 +57,11 @@ class PostProcess:
     """The handler of every inbound type, with the tools that are configured."""
 
     tools: Tools
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """What a hold may be on that holds these jobs back: the model's resources, where there is a model."""
+        return () if self.tools.ai is None else self.tools.ai.uses
 
     async def __call__(self, job: Job[LeadMessage]) -> Outcome:
         """Do what is not done yet of one message's steps, and end with its scoring enqueued."""
@@ -70,10 +75,8 @@ class PostProcess:
             return await steps.finish(visit)
         except GoneError:
             return GiveUp("the lead or the message was deleted")
-        except ProviderUnavailableError as busy:
-            if (later := put_off(busy)) is None:
-                raise
-            return later
+        except ModelBusyError as busy:
+            return busy.hold
 
     async def _why_not(self, visit: Visit) -> Outcome | None:
         job = visit.job
@@ -91,10 +94,12 @@ async def _take(step: Step, visit: Visit) -> None:
     """One step; where somebody outside refuses it or stays away, that is its result."""
     try:
         await step.run(visit)
+    except ModelBusyError:
+        raise  # it said when to come back: all that asks it waits
     except ProviderUnavailableError as busy:
-        if step.has_patience and (busy.retry_after is not None or not visit.is_last_attempt):
+        if step.asks_model and not visit.is_last_attempt:
             raise
-        if not step.has_patience and visit.job.attempt < TRIES:
+        if not step.asks_model and visit.job.attempt < TRIES:
             raise ProviderUnavailableError(str(busy)) from busy  # soon again: how long they want us to wait is too long
         await visit.keep(step.name, f"passed by: {busy}")
     except ProviderError as refused:

@@ -60,8 +60,7 @@ class Visit:
             source=f"background-job/{self.job.type.lower().replace('_', '-')}",
             workspace_id=WorkspaceId(lead.workspace_id),
             lead_id=LeadId(lead.id),
-            job_id=self.job.id,
-            job_attempt=self.job.attempt,
+            job=self.job,
         )
 
     async def keep(self, name: str, note: str) -> None:

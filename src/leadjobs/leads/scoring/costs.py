@@ -1,6 +1,5 @@
 """What scoring a lead can cost at most, and about what it will: from prices, prompts' sizes and answers' budgets."""
 
-import json
 import math
 from collections.abc import Iterator
 from decimal import Decimal
@@ -18,23 +17,20 @@ MAX_TRANSCRIPT_CHARS: Final = 24_000  # as leads/transcript.py cuts it
 USUAL_OUTPUT_TOKENS: Final = 200  # an answer of 400 characters, and what a model may think before it
 _DETAIL_CHARS = 1_000  # more than a prompt takes of a lead's company, title, industry or headcount
 _WIDEST = "\U0001f600"  # no character has more bytes
-_FRAME_TOKENS = 100  # what a provider adds around a request
 
 
 def worst_usd_micros(model: str, *, words_bytes: int) -> int:
     """What one attempt to score one lead can cost at most, in millionths of a dollar.
 
     All its calls, on the largest prompt that there can be, at the highest price of the model and of those that follow
-    it.  A token is at least one byte, so a prompt has no more tokens than bytes.  ``words_bytes`` is how long the
-    workspace's own words are.
+    it.  ``words_bytes`` is how long the workspace's own words are.
 
     Raises:
         SettingsError: a price is not known; the message names the fix.
     """
     question, chain = _largest_question(words_bytes), list(_chain(model))
-    sent = (question.instructions, json.dumps(question.format["schema"]), question.prompt)
-    input_tokens = sum(len(text.encode()) for text in sent) + _FRAME_TOKENS
     input_usd, output_usd = max(each[0] for each in chain), max(each[1] for each in chain)
+    input_tokens = question.most_input_tokens
     return sum(math.ceil(input_tokens * input_usd + question.output_tokens * times * output_usd) for times in CALLS)
 
 

@@ -1,0 +1,11 @@
+-- Hear a request to stop with the message that makes it; one that arrives late changes nothing, nor one that was heard before.
+-- By the primary keys.
+WITH heard AS (
+    UPDATE message SET sentiment = 'opted_out'
+     WHERE id = CAST(:message_id AS bigint) AND sentiment IS DISTINCT FROM 'opted_out'
+    RETURNING lead_id, sent_at
+)
+UPDATE lead
+   SET opted_out_at = heard.sent_at, opted_out_why = CAST(:why AS text)
+  FROM heard
+ WHERE lead.id = heard.lead_id AND (opted_out_at IS NULL OR opted_out_at < heard.sent_at)

@@ -77,8 +77,8 @@ class Event:
 
     @property
     def is_begun_anew(self) -> bool:
-        """Has a person made a job due that had failed?  No lease is begun or ended by that."""
-        return (self.was, self.state) == ("FAILED", "PENDING") and self.lease_no == self.lease_was
+        """Has a person made a job due that had ended?  No lease is begun or ended by that."""
+        return self.was not in {"PENDING", "RUNNING"} and self.state == "PENDING" and self.lease_no == self.lease_was
 
     @property
     def signed_by(self) -> int | None:
@@ -143,7 +143,7 @@ def violations_of_leases(events: Sequence[Event]) -> list[str]:
             found.append(f"{job}: {was[0]}/{was[1]} became {event.was}/{event.lease_was}")
         if event.is_claim and event.was != "PENDING":
             found.append(f"{job}: claimed while {event.was}")
-        if event.was in {"SUCCEEDED", "CANCELLED"}:
+        if event.was in {"SUCCEEDED", "FAILED", "CANCELLED"} and not event.is_begun_anew:
             found.append(f"{job}: {event.was} became {event.state}")
         if event.signed_by is not None and (event.was, event.signed_by) != ("RUNNING", event.lease_was):
             found.append(f"{job}: {event.was} under lease {event.lease_was}, ended by lease {event.signed_by}")
@@ -154,7 +154,7 @@ def violations_of_leases(events: Sequence[Event]) -> list[str]:
 def violations_of_writes(writes: Sequence[LeaseWrite]) -> list[str]:
     """What was written under a lease that was over, and steps that were kept more than once."""
     found = [
-        f"job {each.job_id}: {each.kind} {each.name} written under lease {each.lease_no}, but the owner's is {each.owner}"
+        f"job {each.job_id}: {each.kind} {each.name} written under lease {each.lease_no}, the owner's is {each.owner}"
         for each in writes
         if each.lease_no != each.owner
     ]

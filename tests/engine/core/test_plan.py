@@ -195,7 +195,7 @@ def test_a_refused_stream_is_asked_about_once_a_deal() -> None:
 def test_a_deal_comes_to_nothing_that_was_not_in_turn(
     streams: set[Stream], before: list[int], slots: int, fitting: set[str]
 ) -> None:
-    """Whoever locks the limits of the next streams in each lane, as many as there are slots, has locked all it needs."""
+    """Who locks the limits of the next streams in each lane, as many as there are slots, has locked all it needs."""
     some = rota(streams)
     for deal in before:
         some.deal(deal, may=anything)

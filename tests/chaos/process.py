@@ -8,7 +8,7 @@ import signal
 from contextlib import suppress
 from datetime import timedelta
 
-from tests.chaos.jobs import REGISTRY, SCHEDULES, URL
+from tests.chaos.jobs import IS_CALM, REGISTRY, SCHEDULES, URL
 
 from leadjobs import Runner, claimer
 from leadjobs.errors import StoreError
@@ -20,7 +20,6 @@ MANY_LOSSES = 100_000  # jobs are lost here all the time, and none of them is to
 async def main() -> None:
     """Run short invocations and endless ones, as the dice say."""
     dice, told, loop = random.Random(os.environ["CHAOS_DICE"]), asyncio.Event(), asyncio.get_running_loop()
-    is_calm = os.environ["CHAOS_IS_CALM"] == "yes"
     runner: Runner | None = None
 
     def stop() -> None:
@@ -37,7 +36,7 @@ async def main() -> None:
             budget=timedelta(seconds=seconds),
             concurrency=dice.randint(4, 16),
             max_losses=MANY_LOSSES,
-            schedules=() if is_calm else SCHEDULES,
+            schedules=() if IS_CALM else SCHEDULES,
         )
         is_endless = dice.random() < 0.3
         stopping = loop.call_later(seconds, runner.stop)

@@ -195,7 +195,7 @@ class Claimer:
         """The limits of those whose turn it may be: the next in each lane, as many as there are slots."""
         if not self._registry.has_limits:
             return []
-        streams = (stream for lane in self._rota.in_turn() for stream in islice(filter(self._may, lane), free))
+        streams = (stream for lane in self._rota.in_turn(may=self._may) for stream in islice(lane, free))
         return [limit for stream in streams for limit in self._limits_on(stream)]
 
     def _is_turn_of_alone(self) -> bool:

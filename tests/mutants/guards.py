@@ -88,6 +88,8 @@ GUARDS = (
     _sql("replace", "a finished holder stays as it is", "WHERE held.state IN ('PENDING', 'RUNNING')", "",
          f"{ENQUEUE}/test_enqueue_dedupe.py"),
     # G8: limits
+    Guard("core/plan.py", "the limits of all that a deal comes to are locked", "            begun.append(streams)", "            begun.appendleft(streams)",
+          (f"{CORE}/test_plan.py",)),
     _sql("lock_limits", "nobody counts while another claims", "FOR NO KEY UPDATE", "",
          f"{RUNNER}/test_runner_limits.py"),
     _sql("count_running", "what runs is counted", "WHERE state = 'RUNNING' AND", "WHERE state = 'CANCELLED' AND",

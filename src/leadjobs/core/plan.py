@@ -77,13 +77,11 @@ class Rota:
         return {lane for lane, round_ in self._rounds.items() if round_}
 
     def __iter__(self) -> Iterator[Stream]:
-        for lane in self.in_turn():
-            yield from lane
+        return (stream for round_ in self._rounds.values() for streams in round_.values() for stream in streams)
 
-    def in_turn(self) -> Iterator[Iterator[Stream]]:
-        """The streams of each lane, in the order of the tenants whose turn is next."""
-        for round_ in self._rounds.values():
-            yield (stream for streams in round_.values() for stream in streams)
+    def in_turn(self, *, may: May) -> Iterator[Iterator[Stream]]:
+        """The streams of each lane that may run, each once, in the order in which a deal comes to them."""
+        return (_in_turn(round_, may) for round_ in self._rounds.values())
 
     def refill(self, due: Iterable[Stream]) -> None:
         """Take these as the streams that have due work; those that had a place in the round keep it."""
@@ -155,3 +153,12 @@ class Rota:
                 round_.move_to_end(stream.tenant, last=False)
             round_[stream.tenant][stream] = None
             round_[stream.tenant].move_to_end(stream, last=False)
+
+
+def _in_turn(round_: _Round, may: May) -> Iterator[Stream]:
+    """The streams of one lane that may run: the first of each tenant, then the second of each, and so on."""
+    fresh, begun = (filter(may, streams) for streams in round_.values()), deque[Iterator[Stream]]()
+    while streams := next(fresh, None) or (begun.popleft() if begun else None):
+        if (stream := next(streams, None)) is not None:
+            yield stream
+            begun.append(streams)

@@ -184,3 +184,21 @@ def test_a_refused_stream_is_asked_about_once_a_deal() -> None:
 
     assert [Share(live("z"), 50)] == rota(live(tenant) for tenant in [*map(str, range(100)), "z"]).deal(50, may=may)
     assert 100 == sum(tenant != "z" for tenant in asked)
+
+
+@given(
+    streams=st.sets(st.builds(live, TENANTS, TYPES), max_size=24),
+    before=DEALS,
+    slots=st.integers(0, 12),
+    fitting=st.sets(TYPES, min_size=1),
+)
+def test_a_deal_comes_to_nothing_that_was_not_in_turn(
+    streams: set[Stream], before: list[int], slots: int, fitting: set[str]
+) -> None:
+    """Who locks the limits of the next streams in each lane, as many as there are slots, has locked all it needs."""
+    some = rota(streams)
+    for deal in before:
+        some.deal(deal, may=anything)
+    next_up = {stream for lane in some.in_turn(may=lambda each: each.type in fitting) for stream in list(lane)[:slots]}
+
+    assert {share.stream for share in some.deal(slots, may=lambda each: each.type in fitting)} <= next_up

@@ -54,6 +54,23 @@ async def test_no_more_run_at_once_than_a_type_may(stage: "Stage", db: psycopg.A
     assert [] == await history.violations()
 
 
+async def test_a_limit_holds_beside_streams_that_have_none(
+    stage: "Stage", db: psycopg.AsyncConnection[Any], in_order: None
+) -> None:
+    """One tenant has more types without a limit than there are slots, and the other's turn comes between them."""
+    history = History(db)
+    await history.install()
+    free = [f"FREE_{n}" for n in range(4)]
+    await stage.add(*(NewJob(type=name, tenant="a") for name in free for _ in range(10)))
+    await stage.add(*(NewJob(type="SEND", tenant="b") for _ in range(20)))
+
+    handlers = [working("SEND", Limit(running=1), seconds=0.05), *(working(name) for name in free)]
+    report = await stage.runner(*handlers, concurrency=4).run()
+
+    assert report.succeeded == 60
+    assert (await history.most_running("SEND"))[""] == 1
+
+
 async def test_types_share_the_limit_of_a_resource(stage: "Stage", db: psycopg.AsyncConnection[Any]) -> None:
     """Also where each runner knows one of the types only: the limit's row knows them all."""
     history = History(db)

@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from psycopg.rows import DictRow
-from tests.engine.store.test_plans import Recorder, plan_of, recorder  # noqa: F401  (a fixture)
+from tests.engine.store.plans import Recorder, plan_of
 
 from leadjobs import JobId, Retention, enqueue
 from leadjobs.core.job import NewJob, Verdict
@@ -194,7 +194,7 @@ async def test_by_hand_all_is_counted_and_then_deleted(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("statistics", ["of an empty table", "of a full one"])
 async def test_a_window_walks_so_many_rows_wherever_it_stands(
-    recorder: Recorder,  # noqa: F811
+    recorder: Recorder,
     statistics: str,
 ) -> None:
     """A hundred thousand rows, windows of a thousand: at the head, among what is pruned, at the end; no other index."""

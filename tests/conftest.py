@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
+from tests.engine.pooled import choose, through_pooler
 
 from leadjobs.store.connection import CONNECT
 
@@ -17,10 +18,21 @@ pytest_plugins = ["leadjobs.testing.plugin", "pytester"]
 LEAD_MIGRATIONS = Path(__file__).parents[1] / "src/leadjobs/leads/migrations/versions"
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what does not go through a pooler, where the tests do."""
+    choose(config, items)
+
+
 @pytest.fixture(scope="session")
 def leadjobs_schema() -> list[Path]:
     """The lead half's tables too, where it is there."""
     return [LEAD_MIGRATIONS] if LEAD_MIGRATIONS.exists() else []
+
+
+@pytest.fixture
+def leadjobs_url(leadjobs_url: str) -> str:
+    """A migrated database that only this test uses; through the pooler, where there is one."""
+    return through_pooler(leadjobs_url)
 
 
 @pytest.fixture

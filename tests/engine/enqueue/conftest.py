@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
+from tests.engine.pooled import PSYCOPG
 
 PATIENCE = 20.0  # seconds until a fact that does not come true fails its test
 
@@ -18,7 +19,7 @@ async def open_connection(url: str) -> AsyncIterator[Open]:
     opened: list[psycopg.AsyncConnection[DictRow]] = []
 
     async def open_one() -> psycopg.AsyncConnection[DictRow]:
-        opened.append(await psycopg.AsyncConnection.connect(url, row_factory=dict_row))
+        opened.append(await psycopg.AsyncConnection.connect(url, row_factory=dict_row, **PSYCOPG))
         return opened[-1]
 
     yield open_one
@@ -28,13 +29,12 @@ async def open_connection(url: str) -> AsyncIterator[Open]:
 
 @pytest.fixture
 def until_blocked(db: psycopg.AsyncConnection[DictRow]) -> Callable[..., Awaitable[None]]:
-    """Waits until these connections' backends wait for a lock."""
+    """Waits until these connections wait for a lock, and no others."""
 
     async def wait(*connections: psycopg.AsyncConnection[DictRow]) -> None:
-        pids = {connection.info.backend_pid for connection in connections}
-        query = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = ANY(%s)"
+        query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         async with asyncio.timeout(PATIENCE):
-            while pids != {row["pid"] for row in await (await db.execute(query, [list(pids)])).fetchall()}:
+            while len(connections) != len(await (await db.execute(query)).fetchall()):
                 pass
 
     return wait

@@ -12,6 +12,7 @@ from psycopg.rows import DictRow
 from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import AsyncSession, async_scoped_session, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
+from tests.engine.pooled import engine_options
 
 from leadjobs import (
     Enqueued,
@@ -79,7 +80,7 @@ async def psycopg_async(url: str) -> AsyncIterator[Caller]:
 def sqlalchemy_sync(driver: str, make: Callable[[Any], Any]) -> Route:
     @asynccontextmanager
     async def route(url: str) -> AsyncIterator[Caller]:
-        engine = create_engine(sqlalchemy_url(url, driver))
+        engine = create_engine(sqlalchemy_url(url, driver), **engine_options(driver))
         connection = make(engine)
         yield sync_caller(connection)
         connection.close()
@@ -91,7 +92,7 @@ def sqlalchemy_sync(driver: str, make: Callable[[Any], Any]) -> Route:
 def sqlalchemy_async(driver: str, make: Callable[[Any], Any]) -> Route:
     @asynccontextmanager
     async def route(url: str) -> AsyncIterator[Caller]:
-        engine = create_async_engine(sqlalchemy_url(url, driver))
+        engine = create_async_engine(sqlalchemy_url(url, driver), **engine_options(driver))
         connection = make(engine)
         if hasattr(connection, "start"):
             await connection.start()

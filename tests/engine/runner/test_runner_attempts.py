@@ -243,6 +243,7 @@ async def test_a_replace_during_the_run_makes_one_follow_up(stage: "Stage", end:
     ] == [("SUCCEEDED", {"version": 3}, None, 0)]
 
 
+@pytest.mark.direct("waits for the last statement of a connection that is the runner's own")
 async def test_a_job_that_was_lost_runs_alone(stage: "Stage") -> None:
     """Nothing is started beside it, and what waits runs after it."""
 

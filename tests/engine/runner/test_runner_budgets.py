@@ -21,6 +21,7 @@ SPENDING = NewJob(type="SPENDING", tenant="acme")
 WAITING_FOR_A_LOCK = (
     "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 )
+IDLE = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%%'"
 CONSERVED = """
 SELECT coalesce(bool_and(day.used = spent.sum), true) AND count(*) > 0 FROM job_budget_day AS day
  CROSS JOIN LATERAL (SELECT sum(coalesce(actual, reserved)) FROM job_spend AS spend
@@ -63,7 +64,7 @@ async def test_a_reservation_is_settled_at_what_the_call_took(stage: "Stage") ->
     async def run(job: AnyJob) -> Outcome:
         async with job.spend(tokens=6000, usd_micros=2500, what="score") as spend:
             during.append(await day(stage))
-            during.append(await stage.value("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%%'"))
+            during.append(await stage.value(IDLE))
             spend.settle(tokens=4000, usd_micros=3000)
         return Done()
 

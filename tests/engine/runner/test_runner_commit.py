@@ -11,6 +11,7 @@ import pytest
 from psycopg.rows import DictRow
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from tests.engine.pooled import engine_options
 
 from leadjobs import Done, GiveUp, Job, LeaseLostError, NewJob, Outcome, RetryPolicy, Skip, handler
 from leadjobs.errors import StoreError
@@ -26,14 +27,16 @@ INSERT = "INSERT INTO effect (what) VALUES ('written')"
 
 
 @asynccontextmanager
-async def caller(kind: str, stage: "Stage", **engine_options: Any) -> AsyncIterator[Any]:
+async def caller(kind: str, stage: "Stage", **options: Any) -> AsyncIterator[Any]:
     """A session or connection of a handler, of each kind that is promised."""
     if kind == "psycopg":
         async with stage.connection() as connection:
             yield connection
         return
     of, driver = kind.split("+")
-    engine = create_async_engine(sqlalchemy_url(stage.url, driver), poolclass=NullPool, **engine_options)
+    engine = create_async_engine(
+        sqlalchemy_url(stage.url, driver), **(engine_options(driver) | {"poolclass": NullPool} | options)
+    )
     async with AsyncSession(engine) if of == "session" else engine.connect() as connection:
         yield connection
     await engine.dispose()
@@ -150,8 +153,7 @@ async def test_a_takeover_has_to_wait_between_the_fence_and_the_commit(stage: "S
         params = {"id": id_, "reason": "cancelled", "now": None}
         cancelling = asyncio.create_task(operator.execute(statement("cancel").for_psycopg, params))
         await stage.until(
-            "SELECT count(*) = 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND pid = %s",
-            operator.info.backend_pid,
+            "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         )
         go.set()
         report = await running
@@ -273,7 +275,8 @@ async def test_a_job_whose_connection_dies_before_its_commit_is_retried(stage: "
         async with stage.connection() as connection:
             await write(connection)
             if job.attempt == 1:
-                await stage.value("SELECT pg_terminate_backend(%s)", connection.info.backend_pid)
+                mine = await (await connection.execute("SELECT pg_backend_pid() AS pid")).fetchall()
+                await stage.value("SELECT pg_terminate_backend(%s)", mine[0]["pid"])
             return await job.commit(connection)
 
     (id_,) = await stage.add(NewJob(type="COMMITS"))

@@ -23,6 +23,7 @@ OURS = (
 SETTLE, LOOK = "%ending AS MATERIALIZED%", "%FROM job_hold%WHERE until IS NULL%"
 
 
+@pytest.mark.direct("counts the runner's connections at the server")
 async def test_an_invocation_has_two_connections_at_most_and_closes_them(stage: "Stage") -> None:
     """However many handlers run; none is left behind."""
     counts: list[int] = []
@@ -66,6 +67,7 @@ async def test_nothing_is_prepared_on_a_connection(stage: "Stage", monkeypatch: 
     assert prepared == [0, 0]
 
 
+@pytest.mark.direct("ends a connection that is the runner's own")
 async def test_the_settling_connection_may_die(stage: "Stage") -> None:
     """What was to be settled is settled on another one; nothing is doubled."""
     go = asyncio.Event()
@@ -93,6 +95,7 @@ async def test_the_settling_connection_may_die(stage: "Stage") -> None:
     assert len(await stage.effects()) == 3
 
 
+@pytest.mark.direct("ends a connection that is the runner's own")
 async def test_the_claiming_connection_may_die(stage: "Stage") -> None:
     """The invocation ends and says why; what ran is handed back, and the next invocation ends it."""
     go = asyncio.Event()
@@ -118,6 +121,7 @@ async def test_the_claiming_connection_may_die(stage: "Stage") -> None:
     assert (await stage.runner(wait).run()).succeeded == 1
 
 
+@pytest.mark.direct("ends all connections of a database, which a pooler makes anew")
 async def test_a_database_that_is_away_costs_no_job(stage: "Stage") -> None:
     """Nothing gets in while handlers end: run() answers all the same, and the jobs run again after their leases."""
     started, go = asyncio.Event(), asyncio.Event()

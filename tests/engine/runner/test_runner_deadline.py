@@ -317,6 +317,7 @@ async def test_a_run_that_is_cancelled_hands_back_what_runs(stage: "Stage") -> N
     assert await stage.records(id_) == ["handed_back"]
 
 
+@pytest.mark.direct("waits for the last statement of a connection that is the runner's own")
 async def test_a_runner_without_an_end_finds_what_is_added_while_it_idles(stage: "Stage") -> None:
     """It looks again each second, and ends soon when asked to."""
     ran = asyncio.Event()

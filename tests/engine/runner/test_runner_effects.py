@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 AnyJob = Job[dict[str, Any]]
 AT_ONCE = RetryPolicy(base=timedelta(), max_attempts=5)
 SENDING = NewJob(type="SENDING")
+IDLE = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%%'"
 
 
 class Provider:
@@ -95,7 +96,7 @@ async def test_the_intent_is_committed_before_the_call_and_no_transaction_is_ope
 
     async def send(tag: str) -> Any:
         during.extend(await effects(stage))
-        during.append(await stage.value("SELECT count(*) FROM pg_stat_activity WHERE state LIKE 'idle in%%'"))
+        during.append(await stage.value(IDLE))
 
     @handler("SENDING", payload=dict)
     async def run(job: AnyJob) -> Outcome:

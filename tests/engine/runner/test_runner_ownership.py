@@ -212,6 +212,7 @@ async def test_a_locked_row_delays_no_other_settle(stage: "Stage") -> None:
     assert (report.succeeded, report.lost) == (5, 0)
 
 
+@pytest.mark.direct("waits for the last statement of a connection that is the runner's own")
 async def test_a_slot_is_free_only_when_its_settle_has_committed(stage: "Stage") -> None:
     """While the end of the first job cannot be written, the one slot starts no second job."""
 

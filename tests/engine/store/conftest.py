@@ -1,5 +1,6 @@
 """What the tests of the store share: a store on a clock that is moved by hand, and jobs to begin with."""
 
+import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, LiteralString
@@ -7,12 +8,16 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
+from tests.engine.store.plans import Recorder, recorded
 
 from leadjobs import JobId, Lane, NewJob, Outcome, RetryPolicy, enqueue
 from leadjobs.core.ending import Ending, Run
 from leadjobs.core.plan import Share, Stream
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.testing.clock import FakeClock
+
+# What takes too long for every day: ./dev test --full runs it.
+collect_ignore = [] if "LEADJOBS_TEST_A_MILLION_ROWS" in os.environ else ["test_plans_at_a_million.py"]
 
 NOON = datetime(2035, 11, 23, 12, tzinfo=UTC)  # after all that the database's own clock says
 
@@ -74,3 +79,10 @@ async def other(url: str) -> AsyncIterator[psycopg.AsyncConnection[DictRow]]:
     async with await psycopg.AsyncConnection.connect(url, row_factory=dict_row) as connection:
         yield connection
         await connection.rollback()
+
+
+@pytest.fixture
+async def recorder(url: str) -> AsyncIterator[Recorder]:
+    """The engine's connection to a database whose statistics are only gathered by hand."""
+    async with recorded(url) as connection:
+        yield connection

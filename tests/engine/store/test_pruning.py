@@ -7,7 +7,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from psycopg.rows import DictRow
-from tests.engine.store.test_plans import Recorder, plan_of, recorder  # noqa: F401  (a fixture)
+from tests.engine.store.plans import Recorder, plan_of
 
 from leadjobs import JobId, Retention, enqueue
 from leadjobs.core.job import NewJob, Verdict
@@ -156,15 +156,16 @@ async def test_a_prune_that_takes_too_long_is_given_up(
     job_id = await ended(shelf, "SUCCEEDED", 11)
     await other.execute("LOCK TABLE background_job")
     assert 0 == await Pruner(shelf.db, KEPT, shelf.clock).prune_some(seconds=0.2)
-    await shelf.db.execute("SET statement_timeout = '100ms'")  # as a role may have it
-    assert 0 == await prune(shelf)
-    await shelf.db.execute("RESET statement_timeout")
+    async with shelf.db.transaction():
+        await shelf.db.execute("SET LOCAL statement_timeout = '100ms'")  # as a role may have it
+        assert 0 == await prune(shelf)
     await other.rollback()
     assert [f"jobs.prune_failed error_type='{name}'" for name in ("TimeoutError", "QueryCanceled")] == caplog.messages
     assert [job_id] == await left(shelf)
     assert 1 == await prune(shelf)
 
 
+@pytest.mark.direct("ends a connection that is the pruner's own")
 async def test_a_database_that_goes_away_is_no_matter_of_pruning(shelf: Shelf, db: Other) -> None:
     """The invocation must hear of it."""
     await ended(shelf, "SUCCEEDED", 11)
@@ -193,7 +194,7 @@ async def test_by_hand_all_is_counted_and_then_deleted(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize("statistics", ["of an empty table", "of a full one"])
 async def test_a_window_walks_so_many_rows_wherever_it_stands(
-    recorder: Recorder,  # noqa: F811
+    recorder: Recorder,
     statistics: str,
 ) -> None:
     """A hundred thousand rows, windows of a thousand: at the head, among what is pruned, at the end; no other index."""

@@ -1,0 +1,26 @@
+"""A guard, and what takes it out."""
+
+from dataclasses import dataclass
+
+RUNNER, STORE, ENQUEUE, CORE = "tests/engine/runner", "tests/engine/store", "tests/engine/enqueue", "tests/engine/core"
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A guard: ``old`` stands exactly once in the file, and ``new`` in its place takes it out."""
+
+    file: str
+    name: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+def sql(file: str, name: str, old: str, new: str, *tests: str) -> Guard:
+    """A guard in one of the engine's statements."""
+    return Guard(f"store/sql/{file}.sql", name, old, new, tests)
+
+
+def py(file: str, name: str, old: str, new: str, *tests: str) -> Guard:
+    """A guard in one of the engine's modules."""
+    return Guard(f"{file}.py", name, old, new, tests)

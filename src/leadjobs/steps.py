@@ -11,6 +11,7 @@ from leadjobs.store.connection import Transactions, fetch_async
 from leadjobs.store.statements import statement
 
 MAX_NAME = 200  # characters
+FIRST_LEASE = 1  # of a job: nobody has run it before, so no step of it is kept
 
 
 async def fence(connection: Any, lease: Lease, asked_by: str) -> None:
@@ -34,7 +35,7 @@ class Steps:
 
     def __init__(self, transactions: Transactions, lease: Lease, generation: int) -> None:
         self._transactions, self._lease, self._generation = transactions, lease, generation
-        self._finished: dict[str, Any] | None = None
+        self._finished: dict[str, Any] | None = {} if lease.lease_no == FIRST_LEASE else None
 
     async def finished(self) -> dict[str, Any]:
         """The results of the finished steps by name; read from the database once."""

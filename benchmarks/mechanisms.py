@@ -2,10 +2,10 @@
 
     ./dev bench mechanisms [--jobs 2000] [--rounds 3] [--concurrency 200] [--case WORD] [--json] [--markdown]
 
-A PostgreSQL that is thrown away, with durable settings.  Each case in each round is a database of its own, drained by one
-invocation; the cases take turns.  The tables give medians: jobs a second as a part of the plain drain's in the same round;
-and per job the statements, WAL bytes and microseconds of CPU in this process, start-up left out.  Fails unless each job
-ended SUCCEEDED.
+A PostgreSQL that is thrown away, with durable settings.  Each case in each round is a database of its own, drained by
+one invocation; the cases take turns.  The tables give medians: jobs a second as a part of the plain drain's in the same
+round; and per job the statements, WAL bytes and microseconds of CPU in this process, start-up left out.  Fails unless
+each job ended SUCCEEDED.
 """
 
 import argparse
@@ -20,9 +20,9 @@ from datetime import timedelta
 from typing import Any
 
 import psycopg
+
 from benchmarks.peers import meter
 from benchmarks.peers.arena import SETTINGS
-
 from leadjobs import Done, Job, JobType, Limit, NewJob, Outcome, Registry, Runner, enqueue_many_sync, handler
 from leadjobs.store.embedded import EmbeddedPostgres
 from leadjobs.store.migrate import migrate
@@ -77,6 +77,7 @@ class Case:
     before: str = ""
 
     def jobs(self, kind: JobType[Any], count: int) -> list[NewJob]:
+        """So many of them."""
         return [
             kind.job(
                 {"n": n, "text": TEXT}, tenant=f"t{n % self.tenants}", dedupe_key=f"job:{n}" if self.keys else None

@@ -209,7 +209,7 @@ async def test_what_cannot_be_kept_is_an_error_that_says_so(
 
 
 @pytest.mark.parametrize("asks", [False, True])
-async def test_nobody_looks_for_steps_that_cannot_be_there(stage: "Stage", asks: bool) -> None:
+async def test_nobody_looks_for_steps_that_cannot_be_there(stage: "Stage", *, asks: bool) -> None:
     """A handler that never asks for them, and a first run that does, get by without the table."""
 
     @handler("STEPPING", payload=dict, timeout=4)

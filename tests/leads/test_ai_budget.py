@@ -93,7 +93,7 @@ async def accounts(stage: Stage) -> Accounts:
     )
 
 
-async def set_cap(url: str, tenant: int, unit: str, cap: int) -> int:
+async def set_cap(url: str, tenant: int | str, unit: str, cap: int) -> int:
     async with connect(url) as connection:
         return await BudgetDesk(connection).set_cap(str(tenant), unit, cap)
 
@@ -179,20 +179,19 @@ async def test_a_call_that_does_not_fit_is_not_made(
     assert f"raise the cap, `leadjobs budget set '{workspace}' tokens AMOUNT`" in job["reason"]
 
 
-async def test_a_cap_that_is_set_at_noon_counts_the_morning(
-    stage: Stage, workspace: int, openai: OpenAIStandIn, url: str
-) -> None:
-    """What was spent without a cap is recorded, so that one that is set later means the whole day."""
+async def test_without_a_cap_nothing_is_reserved(stage: Stage, openai: OpenAIStandIn, url: str) -> None:
+    """No amount, no day; a cap in something else is none, one of everybody is one."""
+    async with connect(url) as connection:
+        await BudgetDesk(connection).set_cap("*", "sms", 0)
     await stage.say(1)
     await stage.run()
-    spent = (await accounts(stage)).used_usd_micros
-    await set_cap(url, workspace, "usd_micros", spent + 10)
-    asked = len(openai.calls)
+    assert (3, []) == (len(openai.calls), await stage.rows("SELECT 1 FROM job_spend"))
+    await set_cap(url, "*", "tokens", PLENTY)
 
     await stage.say(2, sent_at=NOON + timedelta(hours=1))
     await stage.run()
 
-    assert (asked, spent) == (len(openai.calls), (await accounts(stage)).used_usd_micros)
+    assert 3 == len(openai.calls) // 2 == len(await stage.rows("SELECT 1 FROM job_spend WHERE unit = 'tokens'"))
 
 
 async def test_a_run_that_lost_its_job_in_the_call_leaves_the_amount_as_unknown(
@@ -207,6 +206,7 @@ async def test_a_run_that_lost_its_job_in_the_call_leaves_the_amount_as_unknown(
         return usual(asked)
 
     openai.answer = answer
+    await set_cap(url, "*", "usd_micros", PLENTY)
     await stage.say(1)
     assert 1 == (await stage.run()).lost
 
@@ -215,7 +215,7 @@ async def test_a_run_that_lost_its_job_in_the_call_leaves_the_amount_as_unknown(
     assert found.used_usd_micros >= found.usd_micros[0] > 0
 
 
-async def test_a_former_owner_asks_nothing(stage: Stage, openai: OpenAIStandIn) -> None:
+async def test_a_former_owner_asks_nothing(stage: Stage, openai: OpenAIStandIn, url: str) -> None:
     """Whoever lost the job before the call learns it while reserving: nothing is bought for nobody."""
     await stage.db.execute(
         "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -223,6 +223,7 @@ async def test_a_former_owner_asks_nothing(stage: Stage, openai: OpenAIStandIn) 
         " CREATE TRIGGER lost AFTER INSERT ON job_step FOR EACH ROW WHEN (new.name = 'enrichment')"
         " EXECUTE FUNCTION lose()"
     )
+    await set_cap(url, "*", "usd_micros", PLENTY)
     await stage.say(1)
 
     assert 1 == (await stage.run()).lost
@@ -242,7 +243,7 @@ async def test_what_is_asked_is_on_the_bill(
 
     @handler("ASK", payload=dict)
     async def ask(job: Job[dict[str, Any]]) -> Outcome:
-        ledger = DatabaseLedger(sessions=sessions, source="test", job=job, **whose)
+        ledger = DatabaseLedger(sessions=sessions, source="test", job=job, is_capped=True, **whose)
         answers.append(await ai.ask(question, time_left=30, ledger=ledger))
         for behaviour in (Fault.REFUSAL, Refuse(status=400, message="555-0100")):
             openai.then(behaviour)
@@ -275,6 +276,7 @@ async def test_a_model_without_prices_counts_as_the_dearest(
     await db.execute("INSERT INTO workspace_source VALUES ('told', 'acme', %s)", [workspace])
     stage = Stage(App(lambda: settings.model_copy(update={"ai_model": "my-own"})), db, url)
     openai.models = ("my-own",)
+    await set_cap(url, workspace, "usd_micros", PLENTY)
     await stage.say(1)
     await stage.run()
 
@@ -296,11 +298,11 @@ async def test_the_command_line_shows_what_is_left(
 ) -> None:
     """Spent and cap of today where there is a cap, in dollars; nothing of it where there is none."""
     monkeypatch.setenv("DATABASE_URL", url)
-    await stage.say(1)
-    await stage.run()
     assert "Today" not in await _shown("ai")
     await _shown("budget", "set", str(workspace), "usd_micros", "5000000")
     await _shown("budget", "set", "*", "tokens", "1000000")
+    await stage.say(1)
+    await stage.run()
 
     bill = json.loads(await _shown("ai", "--json"))
     (tokens, money), total = bill["today"], bill["total"]

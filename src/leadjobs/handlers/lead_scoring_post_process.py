@@ -12,7 +12,7 @@ from leadjobs.core.outcome import Done, GiveUp, Outcome, Skip
 from leadjobs.core.registry import Handler, handler
 from leadjobs.leads.ai.asking import AI
 from leadjobs.leads.ai.errors import ModelBusyError
-from leadjobs.leads.ai.ledger import DatabaseLedger
+from leadjobs.leads.ai.ledger import DatabaseLedger, has_cap
 from leadjobs.leads.inbound import LeadId, WorkspaceId
 from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
 from leadjobs.leads.scoring.prompt import scoring_question
@@ -30,17 +30,18 @@ class _LeadScoring:
     async def __call__(self, job: Job[LeadMessage]) -> Outcome:
         async with self.sessions() as session:
             case = await open_case(session, job.payload, job.tenant)
+            is_capped = await has_cap(session, job.tenant)
         if isinstance(case, str):
             return GiveUp(case)
         if case.disqualified is None and not case.has_words:
             return Skip("no inbound message to score")
         try:
-            scored = case.disqualified or await self._ask(job, case)
+            scored = case.disqualified or await self._ask(job, case, is_capped=is_capped)
         except ModelBusyError as busy:
             return busy.hold
         return await self._keep(job, case, scored)
 
-    async def _ask(self, job: Job[LeadMessage], case: Case) -> Scored:
+    async def _ask(self, job: Job[LeadMessage], case: Case, *, is_capped: bool) -> Scored:
         """The model's score; no connection is held while it thinks."""
         ledger = DatabaseLedger(
             sessions=self.sessions,
@@ -48,6 +49,7 @@ class _LeadScoring:
             workspace_id=WorkspaceId(case.workspace_id),
             lead_id=LeadId(job.payload.lead_id),
             job=job,
+            is_capped=is_capped,
         )
         answer = await self.ai.ask(scoring_question(case.question), time_left=job.time_left(), ledger=ledger)
         return Scored.by_model(answer)

@@ -1,21 +1,31 @@
 """The ledger of AI calls: a row before each physical call, completed when it has ended."""
 
 import logging
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import insert, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from leadjobs.core.job import Job
 from leadjobs.core.spend import Spend
-from leadjobs.leads.ai.calls import AIAnswer, AICall
+from leadjobs.leads.ai.calls import UNITS, AIAnswer, AICall
 from leadjobs.leads.ai.models import PRICE_VERSION
 from leadjobs.leads.inbound import LeadId, WorkspaceId
 from leadjobs.leads.sessions import Sessions
 from leadjobs.leads.tables import AIInteraction
+from leadjobs.store.connection import fetch_async
+from leadjobs.store.statements import statement
 
 logger = logging.getLogger("leadjobs.ai")
+
+
+async def has_cap(session: AsyncSession, tenant: str) -> bool:
+    """Has a tenant a cap on what models may cost in a day, of its own or that of all?"""
+    params = {"tenant": tenant, "units": list(UNITS)}
+    return bool(await fetch_async(session, statement("find_caps", "leadjobs.leads"), params))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +33,7 @@ class DatabaseLedger:
     """Keeps the calls of one job's attempt as `AIInteraction` rows, each in a transaction of its own.
 
     They tell what was really done and paid, so they are not fenced by the job's lease and not rolled back with its
-    work.  What the calls cost is reserved and settled under the lease, in the day of the job's tenant.
+    work.  Where the job's tenant ``is_capped``, what they cost is reserved and settled in its day, under the lease.
     """
 
     sessions: Sessions
@@ -31,10 +41,19 @@ class DatabaseLedger:
     workspace_id: WorkspaceId
     lead_id: LeadId
     job: Job[Any]
+    is_capped: bool
 
-    def spend(self, call: AICall) -> AbstractAsyncContextManager[Spend]:
-        """Reserve the most that this call can cost; its block settles what it took."""
-        return self.job.spend(what=call.feature, **call.most)
+    @asynccontextmanager
+    async def spend(self, call: AICall) -> AsyncIterator[Spend]:
+        """Reserve the most that this call can cost; its block settles what it took.
+
+        Without a cap nothing is reserved, for the bills are in the rows themselves.
+        """
+        if not self.is_capped:
+            yield Spend(call.most)
+            return
+        async with self.job.spend(what=call.feature, **call.most) as spend:
+            yield spend
 
     async def asked(self, call: AICall) -> int:
         """Keep that a call is about to be made; a row that stays 'asked' may have been billed."""

@@ -85,7 +85,7 @@ async def sentiment(visit: Visit) -> None:
     """How the message sounds: said by the rules of consent already, or asked of the model."""
     async with visit.tools.sessions() as session:
         lead, message = await visit.load(session)
-        said, ledger = await recent(session, lead.id), visit.ledger(lead)
+        said, ledger = await recent(session, lead.id), await visit.ledger(session, lead)
     if message.sentiment is not None or not message.body.strip():
         await visit.keep("sentiment", (message.sentiment or "no words").replace("_", " "))
         return
@@ -106,7 +106,7 @@ async def draft(visit: Visit) -> None:
     async with visit.tools.sessions() as session:
         lead, message = await visit.load(session)
         settings = await session.get(WorkspaceSettings, lead.workspace_id)
-        said, ledger = await recent(session, lead.id), visit.ledger(lead)
+        said, ledger = await recent(session, lead.id), await visit.ledger(session, lead)
         why_not = await _why_no_draft(session, lead, message, settings)
     if visit.tools.ai is None or why_not is not None:
         await visit.keep("draft", f"none: {why_not or NO_MODEL}")

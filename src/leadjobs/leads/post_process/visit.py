@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leadjobs.core.job import Job
 from leadjobs.leads.ai.asking import AI
-from leadjobs.leads.ai.ledger import DatabaseLedger
+from leadjobs.leads.ai.ledger import DatabaseLedger, has_cap
 from leadjobs.leads.inbound import History, LeadId, WorkspaceId
 from leadjobs.leads.jobs import POST_PROCESS_RETRY, LeadMessage
 from leadjobs.leads.post_process.clay import Clay
@@ -53,7 +53,7 @@ class Visit:
             raise GoneError
         return lead, message
 
-    def ledger(self, lead: Lead) -> DatabaseLedger:
+    async def ledger(self, session: AsyncSession, lead: Lead) -> DatabaseLedger:
         """Where this run's calls of a model are written down."""
         return DatabaseLedger(
             sessions=self.tools.sessions,
@@ -61,6 +61,7 @@ class Visit:
             workspace_id=WorkspaceId(lead.workspace_id),
             lead_id=LeadId(lead.id),
             job=self.job,
+            is_capped=await has_cap(session, self.job.tenant),
         )
 
     async def keep(self, name: str, note: str) -> None:

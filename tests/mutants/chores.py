@@ -25,6 +25,7 @@ OVER, ONE_ORDER = (
     f"{BUDGETS}days_are_locked_in_one_order_whatever_a_handler_says",
 )
 LETS_GO = f"{BUDGETS}raising_the_cap_lets_go_of_what_waits"
+CHANGED = f"{BULK}what_has_changed_since_the_look_is_skipped"
 STRICT = f"{RACES}a_stricter_isolation_level_is_refused_clearly"
 
 CHORES: tuple[Guard, ...] = (
@@ -96,7 +97,7 @@ CHORES: tuple[Guard, ...] = (
     py("budgets", "what was told outlives a cancellation", "await finished(self._told(", "await (self._told(",
        f"{BUDGETS}what_was_told_is_kept_while_the_run_is_cut_off"),
     py("budgets", "what was told is kept where the block raises", "                await self._settle(ids, spend)\n",
-       "                pass\n", f"{BUDGETS}what_was_told_is_kept_while_the_run_is_cut_off"),
+       "                pass\n", f"{BUDGETS}what_was_told_is_kept_where_the_block_raises"),
     py("budgets", "a cap that was raised meanwhile counts", "raise psycopg.Rollback", "raise self._lost('')",
        f"{BUDGETS}a_cap_that_is_raised_meanwhile_counts"),
     py("core/ending", "over budget costs no attempt", "if isinstance(error, OverBudgetError):", "if False:", OVER),
@@ -131,8 +132,6 @@ CHORES: tuple[Guard, ...] = (
         f"{SCHEDULES}who_meets_a_tick_that_somebody_is_taking_steps_over_it"),
     sql("note_schedules", "a new expression owes no old tick", "THEN excluded.since", "THEN known.since",
         f"{SCHEDULES}a_changed_expression_takes_effect_at_the_next_tick"),
-    sql("note_schedules", "to be declared again passes over no tick", "ELSE known.since END", "ELSE excluded.since END",
-        f"{SCHEDULES}a_declaration_is_noted_again_within_an_hour"),
     sql("resume_schedule", "the ticks of a pause pass by", "ELSE coalesce(CAST(:now AS timestamptz), now()) END",
         "ELSE since END", f"{SCHEDULES}the_ticks_of_a_paused_schedule_pass_by"),
     sql("resume_schedule", "to resume what is not paused passes over no tick", "WHEN paused_at IS NULL THEN", "WHEN false THEN",
@@ -191,16 +190,12 @@ CHORES: tuple[Guard, ...] = (
         guard
         for verb in ("retry", "cancel", "delete")
         for guard in (
-            sql(f"{verb}_jobs", f"{verb} many: only what is as it was seen", SEEN, "USING (id)",
-                f"{BULK}exactly_what_was_shown_is_acted_on"),
+            sql(f"{verb}_jobs", f"{verb} many: what was run since is skipped", SEEN, "USING (id, generation)", CHANGED),
+            sql(f"{verb}_jobs", f"{verb} many: what was retried since is skipped", SEEN, "USING (id, lease_no)", CHANGED),
             sql(f"{verb}_jobs", f"{verb} many: what somebody changes is stepped over", " SKIP LOCKED", "",
                 f"{BULK}a_job_that_somebody_is_changing_is_stepped_over"),
         )
     ),
-    sql("retry_jobs", "retry many: what was claimed since is its runner's", SEEN, "USING (id, generation)",
-        f"{BULK}exactly_what_was_shown_is_acted_on", f"{BULK}what_a_runner_claims_meanwhile_is_its_own"),
-    sql("retry_jobs", "retry many: what was retried since is not again", SEEN, "USING (id, lease_no)",
-        f"{BULK}exactly_what_was_shown_is_acted_on", f"{BULK}two_who_act_on_one_look_share_it"),
     sql("cancel_jobs", "cancel many: their leases are lost", "lease_no = lease_no + 1", "lease_no = lease_no",
         f"{BULK}running_jobs_cancelled_together_lose_their_leases"),
     py("store/dead_letters", "what cannot be done to a state is refused first",

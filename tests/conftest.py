@@ -3,6 +3,7 @@
 The server, the migrated template and its copies come from the plugin that users have: ``leadjobs.testing.plugin``.
 """
 
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from leadjobs.store.connection import CONNECT
 
 pytest_plugins = ["leadjobs.testing.plugin", "pytester"]
 
+TEMPLATE = "LEADJOBS_TEST_TEMPLATE_URL"
 LEAD_MIGRATIONS = Path(__file__).parents[1] / "src/leadjobs/leads/migrations/versions"
 
 
@@ -27,6 +29,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def leadjobs_schema() -> list[Path]:
     """The lead half's tables too, where it is there."""
     return [LEAD_MIGRATIONS] if LEAD_MIGRATIONS.exists() else []
+
+
+@pytest.fixture(scope="session")
+def leadjobs_template(request: pytest.FixtureRequest) -> str:
+    """The migrated database that is copied for each test; ./dev mutants has one for all its runs."""
+    return os.environ.get(TEMPLATE) or str(request.getfixturevalue("leadjobs_template"))
 
 
 @pytest.fixture

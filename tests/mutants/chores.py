@@ -25,6 +25,7 @@ OVER, ONE_ORDER = (
     f"{BUDGETS}days_are_locked_in_one_order_whatever_a_handler_says",
 )
 LETS_GO = f"{BUDGETS}raising_the_cap_lets_go_of_what_waits"
+CHANGED = f"{BULK}what_has_changed_since_the_look_is_skipped"
 STRICT = f"{RACES}a_stricter_isolation_level_is_refused_clearly"
 
 CHORES: tuple[Guard, ...] = (
@@ -63,12 +64,13 @@ CHORES: tuple[Guard, ...] = (
     sql("retry_jobs", "no retry of many of what is unknown", "AND effect.state = 'intended'", "AND false",
         f"{BULK}a_job_whose_effect_is_unknown_is_not_retried_with_the_others"),
     sql("mark_effect_sent", "nobody answers for a run that goes on", "AND state <> 'RUNNING'", "", BY_HAND),
-    sql("mark_effect_sent", "what was not sent is not marked", "AND effect.state IN ('intended', 'accepted')", "", BY_HAND),
+    sql("mark_effect_sent", "what was not sent is not marked", "AND effect.state IN ('intended', 'accepted')", "",
+        f"{FENCES}a_person_s_word_changes_no_answer_that_has_come"),
     sql("mark_effect_sent", "a receipt that is there stays",
         "CASE effect.state WHEN 'accepted' THEN effect.receipt ELSE CAST(:receipt AS jsonb) END", "CAST(:receipt AS jsonb)",
-        BY_HAND, f"{EFFECTS}a_person_lets_the_job_go_on_in_its_generation"),
+        f"{FENCES}a_person_s_word_changes_no_answer_that_has_come"),
     sql("send_effect_again", "nobody sends again beside a run", "AND state <> 'RUNNING'", "", BY_HAND),
-    sql("send_effect_again", "what was sent is not sent again", "AND effect.state <> 'accepted'", "", BY_HAND),
+    sql("send_effect_again", "what was sent is not sent again", "AND effect.state <> 'accepted'", "", f"{FENCES}a_person_s_word_changes_no_answer_that_has_come"),
     py("store/effect_desk", "a person's word waits for what is being done", 'await self._rows("lock_job", id=job_id)', "pass",
        f"{FENCES}a_person_s_word_waits_for_what_is_being_done"),
     py("store/desk", "a retry waits for what is being done", 'await self._rows("lock_job", id=job_id)', "pass",
@@ -87,7 +89,7 @@ CHORES: tuple[Guard, ...] = (
     sql("settle_spend", "an amount is told once", "AND spend.actual IS NULL", "", f"{FENCES}an_amount_is_told_once"),
     sql("settle_spend", "days are settled in one order", "     ORDER BY today.unit\n", "", ONE_ORDER),
     sql("settle_spend", "an amount belongs to the day it was reserved on", "AND today.day = locked.day", "",
-        f"{BUDGETS}an_amount_belongs_to_the_day_it_was_reserved_on"),
+        f"{FENCES}an_amount_changes_its_own_day_alone"),
     sql("release_over_budget", "only what waits for a budget is let go", "AND reason LIKE 'over budget: %'", "", LETS_GO),
     sql("release_over_budget", "one tenant's cap lets go of that tenant's jobs", "AND CAST(:tenant AS text) IN ('*', tenant)",
         "AND CAST(:tenant AS text) <> ''", LETS_GO),
@@ -95,7 +97,7 @@ CHORES: tuple[Guard, ...] = (
     py("budgets", "what was told outlives a cancellation", "await finished(self._told(", "await (self._told(",
        f"{BUDGETS}what_was_told_is_kept_while_the_run_is_cut_off"),
     py("budgets", "what was told is kept where the block raises", "                await self._settle(ids, spend)\n",
-       "                pass\n", f"{BUDGETS}what_was_told_is_kept_while_the_run_is_cut_off"),
+       "                pass\n", f"{BUDGETS}what_was_told_is_kept_where_the_block_raises"),
     py("budgets", "a cap that was raised meanwhile counts", "raise psycopg.Rollback", "raise self._lost('')",
        f"{BUDGETS}a_cap_that_is_raised_meanwhile_counts"),
     py("core/ending", "over budget costs no attempt", "if isinstance(error, OverBudgetError):", "if False:", OVER),
@@ -130,8 +132,6 @@ CHORES: tuple[Guard, ...] = (
         f"{SCHEDULES}who_meets_a_tick_that_somebody_is_taking_steps_over_it"),
     sql("note_schedules", "a new expression owes no old tick", "THEN excluded.since", "THEN known.since",
         f"{SCHEDULES}a_changed_expression_takes_effect_at_the_next_tick"),
-    sql("note_schedules", "to be declared again passes over no tick", "ELSE known.since END", "ELSE excluded.since END",
-        f"{SCHEDULES}a_declaration_is_noted_again_within_an_hour"),
     sql("resume_schedule", "the ticks of a pause pass by", "ELSE coalesce(CAST(:now AS timestamptz), now()) END",
         "ELSE since END", f"{SCHEDULES}the_ticks_of_a_paused_schedule_pass_by"),
     sql("resume_schedule", "to resume what is not paused passes over no tick", "WHEN paused_at IS NULL THEN", "WHEN false THEN",
@@ -190,16 +190,12 @@ CHORES: tuple[Guard, ...] = (
         guard
         for verb in ("retry", "cancel", "delete")
         for guard in (
-            sql(f"{verb}_jobs", f"{verb} many: only what is as it was seen", SEEN, "USING (id)",
-                f"{BULK}exactly_what_was_shown_is_acted_on"),
+            sql(f"{verb}_jobs", f"{verb} many: what was run since is skipped", SEEN, "USING (id, generation)", CHANGED),
+            sql(f"{verb}_jobs", f"{verb} many: what was retried since is skipped", SEEN, "USING (id, lease_no)", CHANGED),
             sql(f"{verb}_jobs", f"{verb} many: what somebody changes is stepped over", " SKIP LOCKED", "",
                 f"{BULK}a_job_that_somebody_is_changing_is_stepped_over"),
         )
     ),
-    sql("retry_jobs", "retry many: what was claimed since is its runner's", SEEN, "USING (id, generation)",
-        f"{BULK}exactly_what_was_shown_is_acted_on", f"{BULK}what_a_runner_claims_meanwhile_is_its_own"),
-    sql("retry_jobs", "retry many: what was retried since is not again", SEEN, "USING (id, lease_no)",
-        f"{BULK}exactly_what_was_shown_is_acted_on", f"{BULK}two_who_act_on_one_look_share_it"),
     sql("cancel_jobs", "cancel many: their leases are lost", "lease_no = lease_no + 1", "lease_no = lease_no",
         f"{BULK}running_jobs_cancelled_together_lose_their_leases"),
     py("store/dead_letters", "what cannot be done to a state is refused first",

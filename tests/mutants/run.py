@@ -21,9 +21,11 @@ from tests.mutants.guard import Guard
 from tests.mutants.guards import GUARDS
 
 from leadjobs.store.embedded import EmbeddedPostgres
+from leadjobs.testing.server import new_database, prepare
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVER = "LEADJOBS_TEST_DATABASE_URL"
+SERVER, TEMPLATE = "LEADJOBS_TEST_DATABASE_URL", "LEADJOBS_TEST_TEMPLATE_URL"
+LEAD_MIGRATIONS = ROOT / "src/leadjobs/leads/migrations/versions"
 AT_ONCE = 2
 PATIENCE = 180  # seconds; a mutant that hangs its tests is caught too
 
@@ -49,8 +51,13 @@ def main() -> None:
     if options.list:
         print("\n".join(f"{guard.file}: {guard.name}" for guard in chosen))
         return
-    with EmbeddedPostgres(ephemeral=True, settings={"max_connections": "200"}) as server:
-        trying = partial(try_out, environment=os.environ | {SERVER: server.url}, is_quiet=options.json)
+    with (
+        EmbeddedPostgres(ephemeral=True, settings={"max_connections": "200"}) as server,
+        new_database(server.url) as template,
+    ):
+        prepare(template, [LEAD_MIGRATIONS])  # no guard is in a migration: one migrated database is enough
+        environment = os.environ | {SERVER: server.url, TEMPLATE: template}
+        trying = partial(try_out, environment=environment, is_quiet=options.json)
         with ThreadPoolExecutor(AT_ONCE) as pool:
             verdicts = list(pool.map(trying, chosen))
     caught = sum(verdict.outcome == "caught" for verdict in verdicts)

@@ -113,6 +113,7 @@ async def test_raising_the_cap_lets_go_of_what_waits(stage: "Stage") -> None:
     await cap(stage, 5)
     await cap(stage, 5, tenant="other")
     acme, other = await stage.add(SPENDING, NewJob(type="SPENDING", tenant="other"))
+    await stage.add(NewJob(type="SPENDING", tenant="acme", delay=timedelta(hours=1)))  # waits for its time alone
     runner = stage.runner(spending(tokens=6))
     assert 2 == (await runner.run()).snoozed
     assert "a whole day has less: raise the cap" in (await stage.job(acme))["reason"]
@@ -169,6 +170,13 @@ async def test_what_is_not_told_stays_reserved_as_unknown(
 
     assert expected == await day(stage)
     assert await stage.value(CONSERVED)
+
+
+async def test_what_was_told_is_kept_where_the_block_raises(stage: "Stage") -> None:
+    """The call was made, and it is known what it took."""
+    await stage.add(SPENDING)
+    assert 1 == (await stage.runner(spending({"tokens": 3}, fails=True, tokens=10)).run()).failed
+    assert {"tokens": (3, 0)} == await day(stage)
 
 
 async def test_what_was_told_is_kept_while_the_run_is_cut_off(stage: "Stage") -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from datetime import timedelta
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -162,6 +162,18 @@ async def test_exactly_what_was_shown_is_acted_on(shelf: Shelf) -> None:
     assert Acted(skipped=4, of=4) == await act(shelf, Action.DELETE, look)
 
 
+@pytest.mark.parametrize("change", ["SET lease_no = lease_no + 1", "SET generation = generation + 1"])
+@pytest.mark.parametrize("action", Action)
+async def test_what_has_changed_since_the_look_is_skipped(shelf: Shelf, action: Action, change: LiteralString) -> None:
+    """Whatever it was that changed it: a run of it, or a person."""
+    job_id = await (shelf.add() if action is Action.CANCEL else failed(shelf))
+    look = await desk(shelf).look(JobFilter(states=(State.FAILED, State.PENDING)), most=100)
+    await shelf.db.execute("UPDATE background_job " + change)
+    before = await shelf.job(job_id)
+    assert Acted(skipped=1, of=1) == await act(shelf, action, look)
+    assert before == await shelf.job(job_id)
+
+
 async def test_what_a_runner_claims_meanwhile_is_its_own(shelf: Shelf, other: Other) -> None:
     """A job that was claimed since the look is not cancelled; one that is being claimed is not waited for."""
     first, second, third = [await shelf.add() for _ in range(3)]
@@ -176,14 +188,16 @@ async def test_what_a_runner_claims_meanwhile_is_its_own(shelf: Shelf, other: Ot
     assert third
 
 
-async def test_a_job_that_somebody_is_changing_is_stepped_over(shelf: Shelf, other: Other) -> None:
+@pytest.mark.parametrize("action", Action)
+async def test_a_job_that_somebody_is_changing_is_stepped_over(shelf: Shelf, other: Other, action: Action) -> None:
     """No batch waits for an open transaction; when it has committed, the job is not the one that was seen."""
-    job_id = await failed(shelf)
-    look = await desk(shelf).look(FAILED, most=100)
+    job_id = await (shelf.add() if action is Action.CANCEL else failed(shelf))
+    look = await desk(shelf).look(JobFilter(states=(State.FAILED, State.PENDING)), most=100)
+    await other.execute("SELECT FROM job_sweep")  # begins a transaction, in which the retry's own is a savepoint
     await Desk(other).retry(job_id, by="bob")
     for _ in range(2):
         async with asyncio.timeout(5):
-            assert Acted(skipped=1, of=1) == await act(shelf, Action.RETRY, look)
+            assert Acted(skipped=1, of=1) == await act(shelf, action, look)
         await other.commit()
     assert "retried by bob" == (await shelf.job(job_id))["reason"]
 

@@ -109,6 +109,14 @@ async def test_an_amount_is_told_once(shelf: Shelf) -> None:
     assert [{"used": 5}] == await shelf.rows("SELECT used FROM job_budget_day")
 
 
+async def test_an_amount_changes_its_own_day_alone(shelf: Shelf) -> None:
+    """Not what the same tenant used of the same unit on another."""
+    claimed = await an_owner(shelf)
+    await shelf.db.execute("INSERT INTO job_budget_day SELECT tenant, unit, day - 1, 7 FROM job_budget_day")
+    await ask(shelf, "settle_spend", claimed, **UNDER_A_LEASE["settle_spend"])
+    assert [{"used": 7}, {"used": 5}] == await shelf.rows("SELECT used FROM job_budget_day ORDER BY day")
+
+
 async def test_a_person_s_word_waits_for_what_is_being_done(shelf: Shelf, other: Other) -> None:
     """It is about the job as it is then: one that runs while somebody takes it back does not run any more."""
     claimed = await an_owner(shelf)
@@ -117,6 +125,23 @@ async def test_a_person_s_word_waits_for_what_is_being_done(shelf: Shelf, other:
     await blocked_or_done(shelf, marking)
     await other.commit()
     assert await marking
+
+
+async def test_a_person_s_word_changes_no_answer_that_has_come(shelf: Shelf) -> None:
+    """What was sent is sent, with its receipt; what was not sent is not marked."""
+    claimed = await an_owner(shelf)
+    await ask(shelf, "intend_effect", claimed, **UNDER_A_LEASE["intend_effect"])
+    for name, state, receipt in (("sms", "accepted", '{"number": 1}'), ("new", "refused", None)):
+        await ask(shelf, "answer_effect", claimed, generation=1, name=name, state=state, receipt=receipt)
+    await shelf.store.settle([shelf.broke(claimed, ValueError())])
+    desk, answers = EffectDesk(shelf.db), "SELECT state, receipt, told_by FROM job_effect ORDER BY name"
+    before = await shelf.rows(answers)
+    with pytest.raises(StoreError, match="was sent"):
+        await desk.send_again(claimed.id, "sms", by="ada")
+    with pytest.raises(StoreError, match="was not sent"):
+        await desk.mark_sent(claimed.id, "new", by="ada")
+    assert await desk.mark_sent(claimed.id, "sms", by="ada", receipt={"number": 2})
+    assert before == await shelf.rows(answers)
 
 
 async def test_a_retry_by_hand_waits_for_what_is_being_done(shelf: Shelf, other: Other) -> None:

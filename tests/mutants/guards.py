@@ -1,7 +1,7 @@
 """The guards of claiming, settling, losses, dedupe, limits, holds and turns, each with the tests that fall without it."""
 
 from tests.mutants.chores import CHORES
-from tests.mutants.guard import CORE, ENQUEUE, RUNNER, STORE, py, sql
+from tests.mutants.guard import CORE, ENQUEUE, RUNNER, STORE, Guard, py, sql
 
 GUARDS = (
     # G3, G4: one owner, fenced writes

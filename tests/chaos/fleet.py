@@ -41,7 +41,7 @@ class Fleet:
             mood = {"CHAOS_IS_CALM": "yes", "CHAOS_GRACE": str(CALM_GRACE)}
             environment = mood if is_calm else {"CHAOS_IS_CALM": "no", "CHAOS_GRACE": str(GRACE)}
             environment |= {"CHAOS_URL": self.url, "CHAOS_PROVIDER": str(self.socket)}
-            environment |= {"CHAOS_DICE": str(self.dice.random())}
+            environment |= {"CHAOS_DICE": str(self.dice.random()), "CHAOS_PARENT": str(os.getpid())}
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.chaos.process", cwd=ROOT, env=os.environ | environment,
                 stderr=asyncio.subprocess.PIPE, start_new_session=True,

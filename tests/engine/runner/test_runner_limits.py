@@ -222,6 +222,26 @@ async def test_a_rate_is_by_the_database_s_clock_and_saves_nothing_up(stage: "St
     assert [5, 0, 1, 5] == counts  # one in 78 seconds, five at once at most
 
 
+async def test_the_wait_for_a_limit_is_no_head_start(stage: "Stage") -> None:
+    """Who waited for the lock starts after the wait, and the rate counts it from there: not both in one moment."""
+    await stage.add(NewJob(type="SEND"))
+    runner = stage.runner(working("SEND", Limit(rate=1, per=timedelta(minutes=1))))
+    running = asyncio.create_task(runner.run_until_stopped())
+    await stage.until("SELECT true FROM background_job WHERE state = 'SUCCEEDED'")
+
+    async with stage.connection() as other:
+        await other.execute("UPDATE job_limit SET free_at = '-infinity'")
+        (id_,) = await stage.add(NewJob(type="SEND"))
+        await stage.until("SELECT true FROM pg_stat_activity WHERE pg_blocking_pids(pid) <> '{}'")
+        freed = await stage.value("SELECT clock_timestamp()")
+    await stage.until("SELECT true FROM background_job WHERE id = %s AND state = 'SUCCEEDED'", id_)
+    runner.stop()
+    await running
+
+    assert freed <= (await stage.job(id_))["started_at"]
+    assert freed <= await stage.value("SELECT free_at - interval '1 minute' FROM job_limit")
+
+
 async def test_a_limit_that_somebody_has_locked_is_as_good_as_full(stage: "Stage") -> None:
     """A frozen process in the middle of its claim: the others go on, and their invocation ends in time."""
     await stage.add(NewJob(type="SEND"))

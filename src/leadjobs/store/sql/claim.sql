@@ -1,14 +1,15 @@
 -- Take a lease on the first due jobs of each stream, as many as its share, beginning after its last claimed key.
 -- One ordered probe of background_job_pending per stream; rows that somebody else is taking are stepped over.  Nothing of a
--- stream that goes by a name which is held.
+-- stream that goes by a name which is held.  A lease begins with this statement, not with its transaction, which may have
+-- waited for the lock of a limit.
 -- moves: PENDING -> RUNNING: a runner takes a lease on it
 UPDATE background_job
    SET state = 'RUNNING',
        reason = NULL,
        lease_no = lease_no + 1,
-       lease_until = coalesce(CAST(:now AS timestamptz), now())
+       lease_until = coalesce(CAST(:now AS timestamptz), statement_timestamp())
                      + make_interval(secs => CAST(CAST(:lease_seconds AS jsonb) ->> type AS double precision)),
-       started_at = coalesce(CAST(:now AS timestamptz), now())
+       started_at = coalesce(CAST(:now AS timestamptz), statement_timestamp())
  WHERE id = ANY (ARRAY(
        SELECT due.id
          FROM unnest(CAST(:lanes AS text[]), CAST(:types AS text[]), CAST(:tenants AS text[]), CAST(:slots AS integer[]),

@@ -225,7 +225,7 @@ async def test_a_rate_is_by_the_database_s_clock_and_saves_nothing_up(stage: "St
 async def test_the_wait_for_a_limit_is_no_head_start(stage: "Stage") -> None:
     """Who waited for the lock starts after the wait, and the rate counts it from there: not both in one moment."""
     await stage.add(NewJob(type="SEND"))
-    runner = stage.runner(working("SEND", Limit(rate=1, per=timedelta(minutes=1))))
+    runner = stage.runner(working("SEND", Limit(rate=1, per=timedelta(seconds=2))))
     running = asyncio.create_task(runner.run_until_stopped())
     await stage.until("SELECT true FROM background_job WHERE state = 'SUCCEEDED'")
 
@@ -239,7 +239,7 @@ async def test_the_wait_for_a_limit_is_no_head_start(stage: "Stage") -> None:
     await running
 
     assert freed <= (await stage.job(id_))["started_at"]
-    assert freed <= await stage.value("SELECT free_at - interval '1 minute' FROM job_limit")
+    assert freed <= await stage.value("SELECT free_at - interval '2 seconds' FROM job_limit")
 
 
 async def test_a_limit_that_somebody_has_locked_is_as_good_as_full(stage: "Stage") -> None:

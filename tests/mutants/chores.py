@@ -210,7 +210,6 @@ CHORES: tuple[Guard, ...] = (
        f"{RACES}bulks_of_the_same_keys_in_opposite_order_do_not_deadlock"),
     py("enqueue", "a holder that ends meanwhile makes room", "for _ in range(MAX_ROUNDS):", "for _ in range(1):",
        f"{DEDUPE}a_holder_that_ends_between_the_insert_and_the_look_makes_room"),
-    sql("find_holders", "a key is one tenant's", "AND held.tenant = job.tenant", "", f"{DEDUPE}a_key_is_unique_per_type_and_tenant"),
     sql("find_holders", "no holder is seen that may be none", "WHERE current_setting('transaction_isolation') LIKE 'read %'", "",
         STRICT),
     sql("replace", "a stricter level replaces nothing", "WHERE current_setting('transaction_isolation') LIKE 'read %'",

@@ -48,7 +48,7 @@ GUARDS = (
         f"{ENQUEUE}/test_enqueue_dedupe.py::test_duplicates_in_a_bulk_share_the_verdict_on_a_finished_or_running_holder"),
     # G8: limits
     sql("lock_limits", "nobody counts while another claims", "FOR NO KEY UPDATE", "",
-        f"{RUNNER}/test_runner_limits.py::test_no_more_run_at_once_than_a_type_may"),
+        f"{RUNNER}/test_runner_limits.py::test_nobody_counts_while_another_claims"),
     sql("count_running", "what runs is counted", "WHERE state = 'RUNNING' AND", "WHERE state = 'CANCELLED' AND",
         f"{RUNNER}/test_runner_limits.py::test_no_more_run_at_once_than_a_type_may"),
     sql("count_running", "each tenant for itself", "AND (held.tenant IS NULL OR tenant = held.tenant)", "",
@@ -65,7 +65,7 @@ GUARDS = (
     py("core/limit", "no span sees more than the rate", "- self.burst + 1)", ")",
        f"{RUNNER}/test_runner_limits.py::test_no_more_start_within_a_span_than_a_rate_allows", f"{CORE}/test_limit.py"),
     py("store/limits", "the locks last until the claim is committed", "async with self._connection.transaction():",
-       "if True:", f"{RUNNER}/test_runner_limits.py::test_no_more_run_at_once_than_a_type_may"),
+       "if True:", f"{RUNNER}/test_runner_limits.py::test_nobody_counts_while_another_claims"),
     # Holds
     sql("claim", "nothing is claimed that is held", "AND jsonb_exists(CAST(share.names AS jsonb), name)", "AND false",
         f"{RUNNER}/test_runner_holds.py::test_a_claim_looks_again_for_a_hold_that_came_since"),

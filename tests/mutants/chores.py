@@ -216,7 +216,7 @@ CHORES: tuple[Guard, ...] = (
         "WHERE true", STRICT),
     sql("replace", "a replacement is a new generation", "THEN held.generation + 1", "THEN held.generation",
         f"{DEDUPE}replace_gives_a_waiting_job_the_new_payload_and_time"),
-    sql("replace", "a replacement during a run is kept", "THEN excluded.payload END\n WHERE", "THEN NULL END\n WHERE",
+    sql("replace", "a replacement during a run is kept", "THEN excluded.payload END\n WHERE", "THEN held.next_payload END\n WHERE",
         f"{DEDUPE}replace_during_a_run_keeps_the_newest_payload_for_one_more_run"),
     sql("replace", "a replaced job waits with the new ones", "AND held.lane = 'retry' THEN 'live'",
         "AND held.lane = 'retry' THEN 'retry'", f"{FENCES}a_replaced_job_waits_no_longer_among_the_retries"),

@@ -5,8 +5,8 @@ from tests.mutants.guard import CORE, ENQUEUE, RUNNER, STORE, Guard, py, sql
 
 GUARDS = (
     # G3, G4: one owner, fenced writes
-    sql("claim", "two claims never take one job", "FOR NO KEY UPDATE SKIP LOCKED", "LIMIT ALL",
-        f"{STORE}/test_rescue.py::test_two_claims_at_once_never_share_a_job"),
+    sql("claim", "two claims never take one job", "FOR NO KEY UPDATE SKIP LOCKED", "",
+        f"{RUNNER}/test_runner_ownership.py::test_two_runners_at_once_run_every_job_exactly_once"),
     sql("claim", "a claim raises the lease number", "lease_no = lease_no + 1", "lease_no = lease_no",
         f"{STORE}/test_rescue.py::test_a_claim_takes_the_first_due_jobs_and_steps_over_locked_ones"),
     sql("claim", "what is not due is not claimed", "AND run_at <= coalesce(CAST(:now AS timestamptz), now())", "",
@@ -74,7 +74,7 @@ GUARDS = (
     Guard("core/plan.py", "the limits of all that a deal comes to are locked", "            begun.append(streams)", "            begun.appendleft(streams)",
           (f"{CORE}/test_plan.py",)),
     sql("lock_limits", "nobody counts while another claims", "FOR NO KEY UPDATE", "",
-        f"{RUNNER}/test_runner_limits.py::test_no_more_run_at_once_than_a_type_may"),
+        f"{RUNNER}/test_runner_limits.py::test_nobody_counts_while_another_claims"),
     sql("count_running", "what runs is counted", "WHERE state = 'RUNNING' AND", "WHERE state = 'CANCELLED' AND",
         f"{RUNNER}/test_runner_limits.py::test_no_more_run_at_once_than_a_type_may"),
     sql("count_running", "each tenant for itself", "AND (held.tenant IS NULL OR tenant = held.tenant)", "",
@@ -93,7 +93,7 @@ GUARDS = (
     py("core/limit", "no span sees more than the rate", "- self.burst + 1)", ")",
        f"{RUNNER}/test_runner_limits.py::test_no_more_start_within_a_span_than_a_rate_allows", f"{CORE}/test_limit.py"),
     py("store/limits", "the locks last until the claim is committed", "async with self._connection.transaction():",
-       "if True:", f"{RUNNER}/test_runner_limits.py::test_no_more_run_at_once_than_a_type_may"),
+       "if True:", f"{RUNNER}/test_runner_limits.py::test_nobody_counts_while_another_claims"),
     # Holds
     sql("claim", "nothing is claimed that is held", "AND jsonb_exists(CAST(share.names AS jsonb), name)", "AND false",
         f"{RUNNER}/test_runner_holds.py::test_a_claim_looks_again_for_a_hold_that_came_since"),

@@ -9,9 +9,12 @@ import pytest
 from tests.engine.history import History
 
 from leadjobs import Done, GiveUp, Handler, Job, Limit, NewJob, Outcome, Registry, Runner, handler
+from leadjobs.core.clock import SystemClock
 from leadjobs.core.job import JobType
+from leadjobs.core.limit import NamedLimit
 from leadjobs.core.registry import Handler as AHandler
 from leadjobs.errors import SettingsError
+from leadjobs.store.limits import LimitStore
 from leadjobs.testing.clock import FakeClock
 
 if TYPE_CHECKING:
@@ -69,6 +72,16 @@ async def test_a_limit_holds_beside_streams_that_have_none(
 
     assert report.succeeded == 60
     assert (await history.most_running("SEND"))[""] == 1
+
+
+async def test_nobody_counts_while_another_claims(stage: "Stage") -> None:
+    """The row of a limit is locked from the count to the commit of the claim."""
+    limit = NamedLimit("ONE", Limit(running=1), ("ONE",), None)
+    async with stage.connection(autocommit=True) as other:
+        async with LimitStore(stage.db, SystemClock()).locked([limit]):
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                await other.execute("SELECT FROM job_limit FOR NO KEY UPDATE NOWAIT")
+        await other.execute("SELECT FROM job_limit FOR NO KEY UPDATE NOWAIT")
 
 
 async def test_types_share_the_limit_of_a_resource(stage: "Stage", db: psycopg.AsyncConnection[Any]) -> None:

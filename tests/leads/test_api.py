@@ -196,6 +196,7 @@ async def test_times_are_in_utc_wherever_the_database_is(
 OPEN = "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
 
 
+@pytest.mark.direct("counts the door's connections at the server")
 async def test_a_burst_uses_few_connections_and_leaves_none_open(
     sessions: Sessions, workspace: int, token: str, db: Db
 ) -> None:

@@ -11,6 +11,7 @@ whatever it had not committed by then is somebody else's to do.  Any number of i
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from leadjobs.timetable import Timetable
 
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
+STARTS_AT_ONCE = 20  # handlers, before the event loop may do something else
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
 TIME_OUT_EVERY = 0.05  # seconds between looks for handlers that run past their timeouts
 PATIENCE = 5.0  # seconds that an idle invocation waits for a limit to open; what opens later is the next one's
@@ -142,6 +144,7 @@ class _Invocation:
             self._clock, self._cut_at, Transactions(runner.url, at_once=STEPS_AT_ONCE), self._settler.land
         )
         self._flights: dict[Lease, Flight] = {}
+        self._boarded: deque[Flight] = deque()
         self._most_at_once = _part_of(runner.concurrency)
         self._changed = asyncio.Event()
         self._stopped: Stopped | None = None
@@ -219,11 +222,18 @@ class _Invocation:
         return len(self._flights) == 1 and next(iter(self._flights.values())).claimed.stream.lane is Lane.ALONE
 
     def _start(self, claimed: Sequence[Claimed]) -> None:
-        """Start jobs when the next claim is on its way: the database works at it while handlers do."""
-        flights = [Flight(job, self._runner.registry[job.type], self._tower) for job in claimed]
-        self._flights.update((flight.claimed.lease, flight) for flight in flights)
-        self._tally.counts.claimed += len(flights)
-        asyncio.get_running_loop().call_soon(_take_off, flights)
+        """Start jobs, a few each time that the event loop comes round: so the next claim goes out meanwhile."""
+        for job in claimed:
+            flight = self._flights[job.lease] = Flight(job, self._runner.registry[job.type], self._tower)
+            self._boarded.append(flight)
+        self._tally.counts.claimed += len(claimed)
+        self._take_off()
+
+    def _take_off(self) -> None:
+        for _ in range(min(STARTS_AT_ONCE, len(self._boarded))):
+            self._boarded.popleft().start()
+        if self._boarded:
+            asyncio.get_running_loop().call_soon(self._take_off)
 
     def _settled(self, flight: Flight, fate: Fate) -> None:
         """A flight's ending is committed (or dropped, or could not be told): its slot is free."""
@@ -332,11 +342,6 @@ def _part_of(slots: int) -> int:
     Half of the slots; where there are many a quarter, which is still enough to make a statement worth its while.
     """
     return max(-(-slots // 4), min(-(-slots // 2), 100))
-
-
-def _take_off(flights: Iterable[Flight]) -> None:
-    for flight in flights:
-        flight.start()
 
 
 def _finite(seconds: float) -> float | None:

@@ -22,6 +22,7 @@ from leadjobs.store.statements import Statement, statement
 
 # A holder may end and let go of its key between our insert and our look: then we insert again.
 MAX_ROUNDS = 5
+_VERDICTS = {verdict.value: verdict for verdict in Verdict}
 
 _Ask = tuple[Statement, Params]
 _Key = tuple[str, str, str]  # type, tenant and dedupe key: what a held key is unique in
@@ -144,8 +145,7 @@ def _enqueue_keyed(group: _Group, insert: _Ask) -> Generator[_Ask, Rows, dict[in
 def _verdicts(rows: Rows) -> dict[_Key, Enqueued]:
     """What became of each key that a statement tells about."""
     return {
-        (row["type"], row["tenant"], row["dedupe_key"]): Enqueued(JobId(row["id"]), Verdict(row["verdict"]))
-        for row in rows
+        (row["type"], row["tenant"], row["dedupe_key"]): Enqueued(row["id"], _VERDICTS[row["verdict"]]) for row in rows
     }
 
 

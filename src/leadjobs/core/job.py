@@ -83,8 +83,7 @@ class Verdict(StrEnum):
     IGNORED = "ignored"
 
 
-@dataclass(frozen=True, slots=True)
-class Enqueued:
+class Enqueued(NamedTuple):
     """The answer to an enqueue: the job that stands for the request, and how it came to.
 
     ``inserted``: a new job.  ``replaced``: a waiting job took the new payload and time.  ``merged``: a running job will

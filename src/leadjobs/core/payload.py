@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter, ValidationError
 
 P = TypeVar("P")
+_PLAIN = frozenset((str, int, bool, type(None)))  # what JSON has as it is; a float may be NaN
 
 
 class Shape(Generic[P]):
@@ -69,6 +70,8 @@ class AnyObject(Shape[P]):
 
     def written(self, payload: P) -> Mapping[str, Any]:
         """A copy of the object; where a value is not JSON by itself (a time, say), as pydantic writes it."""
+        if isinstance(payload, dict) and _PLAIN.issuperset(map(type, payload.values())) and _is_named(payload):
+            return payload.copy()
         try:
             as_json = json.loads(encode(payload))
         except (TypeError, ValueError, RecursionError):
@@ -79,6 +82,10 @@ class AnyObject(Shape[P]):
         """The object in a JSON text."""
         found = json.loads(stored)
         return cast("P", found) if isinstance(found, dict) else super().read(stored)
+
+
+def _is_named(payload: Mapping[Any, Any]) -> bool:
+    return all(type(name) is str for name in payload)
 
 
 def shape_of(type_name: str, payload: type[P]) -> Shape[P]:

@@ -251,7 +251,7 @@ HOSTILE = [
 
 @pytest.mark.parametrize("region", [None, "US", "DK"])
 def test_hostile_text_costs_no_time(region: str | None) -> None:
-    """Half a megabyte of anything: milliseconds of work each, where a search that walks back and forth takes minutes."""
+    """Half a megabyte of anything: milliseconds of work each, where a search that walks back takes minutes."""
     for piece in HOSTILE:
         facts_in(piece * 2, region=region)  # what it loads is loaded
         text = (piece * (500_000 // len(piece) + 1))[:500_000]

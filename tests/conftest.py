@@ -9,12 +9,15 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg.rows import DictRow, dict_row
 from tests.engine.pooled import choose, through_pooler
 
 from leadjobs.store.connection import CONNECT
 
 pytest_plugins = ["leadjobs.testing.plugin", "pytester"]
+settings.register_profile("untimed", deadline=None)  # the first example may load a library; no test is a stopwatch
+settings.load_profile("untimed")
 
 TEMPLATE = "LEADJOBS_TEST_TEMPLATE_URL"
 LEAD_MIGRATIONS = Path(__file__).parents[1] / "src/leadjobs/leads/migrations/versions"

@@ -128,7 +128,11 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--markdown", action="store_true")
     options = parser.parse_args()
+    if min(options.jobs, options.rounds, options.concurrency) < 1:
+        parser.error("--jobs, --rounds and --concurrency are 1 or more")
     cases = [case for case in CASES if case.name == "plain" or options.case in case.name]
+    if len(cases) == 1:
+        parser.error(f"no case has {options.case!r} in its name: {', '.join(case.name for case in CASES)}")
     results = {case.name: Result(case.name) for case in cases}
     with EmbeddedPostgres(ephemeral=True, settings=SETTINGS) as server:
         migrate(server.url)

@@ -206,6 +206,8 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=4, help="runner processes")
     parser.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
     options = parser.parse_args()
+    if not options.minutes > 0 or options.processes < 1:
+        parser.error("--minutes and --processes are more than 0: without trouble nothing is tried")
     seed = random.SystemRandom().randrange(10**6) if options.seed is None else options.seed
     plan = Plan(timedelta(minutes=options.minutes).total_seconds(), seed, options.processes)
 

@@ -48,6 +48,8 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     chosen = [guard for guard in GUARDS if all(word in f"{guard.file} {guard.name}" for word in options.words)]
+    if not chosen:
+        parser.error(f"no guard has all of {' '.join(options.words)!r}: see --list")
     if options.list:
         print("\n".join(f"{guard.file}: {guard.name}" for guard in chosen))
         return

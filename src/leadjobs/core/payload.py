@@ -70,7 +70,7 @@ class AnyObject(Shape[P]):
 
     def written(self, payload: P) -> Mapping[str, Any]:
         """A copy of the object; where a value is not JSON by itself (a time, say), as pydantic writes it."""
-        if isinstance(payload, dict) and _PLAIN.issuperset(map(type, payload.values())) and _is_named(payload):
+        if isinstance(payload, dict) and _PLAIN.issuperset(map(type, payload.values())) and _has_text_names(payload):
             return payload.copy()
         try:
             as_json = json.loads(encode(payload))
@@ -84,7 +84,7 @@ class AnyObject(Shape[P]):
         return cast("P", found) if isinstance(found, dict) else super().read(stored)
 
 
-def _is_named(payload: Mapping[Any, Any]) -> bool:
+def _has_text_names(payload: Mapping[Any, Any]) -> bool:
     return all(type(name) is str for name in payload)
 
 

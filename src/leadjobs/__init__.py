@@ -27,7 +27,14 @@ from leadjobs.core.retention import Retention
 from leadjobs.core.retry import RetryPolicy
 from leadjobs.core.schedule import Schedule
 from leadjobs.enqueue import enqueue, enqueue_many, enqueue_many_sync, enqueue_sync
-from leadjobs.errors import EffectUnknownError, LeadjobsError, LeaseLostError, NotSentError, OverBudgetError
+from leadjobs.errors import (
+    EffectUnknownError,
+    LeadjobsError,
+    LeaseLostError,
+    NotSentError,
+    OutOfTimeError,
+    OverBudgetError,
+)
 from leadjobs.results import FoundJob, find_job, find_job_sync
 from leadjobs.runner import Runner
 
@@ -51,6 +58,7 @@ __all__ = [
     "NotSent",
     "NotSentError",
     "OnConflict",
+    "OutOfTimeError",
     "Outcome",
     "OverBudgetError",
     "Progress",

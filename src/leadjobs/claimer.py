@@ -52,6 +52,7 @@ class Claimer:
         self._longest, self._durations = max(self._timeouts.values(), default=0.0), durations
         self._past: Durations | None = None
         self._expected: dict[str, float] = {}
+        self._over = set[str]()
         self._subjects = {handler.type.name: handler.type.subjects for handler in registry}
         self._lease_seconds = {name: timeout + LEASE_GRACE for name, timeout in self._timeouts.items()}
         self._limits_on = lru_cache(maxsize=10_000)(lambda stream: registry.limits_on(stream.type, stream.tenant))
@@ -74,8 +75,13 @@ class Claimer:
         spans = (closed.until - now for closed in self._closed.values() if closed.by != "places")
         return min((span for span in spans if span <= within), default=None)
 
-    def ended(self, stream: Stream) -> None:
-        """A job of this stream has ended: it may have enqueued others, and left room under its limits."""
+    def ended(self, stream: Stream, *, for_want_of_time: bool) -> None:
+        """A job of this stream has ended: it may have enqueued others, and left room under its limits.
+
+        Where it ended for want of time, no other of its type is begun: there is less and less of it.
+        """
+        if for_want_of_time:
+            self._over.add(stream.type)
         self._ended_since_discovery += 1
         if self._registry.has_limits:
             for limit in self._limits_on(stream):
@@ -155,7 +161,7 @@ class Claimer:
         timeout = self._timeouts[type_name]
         if timeout <= self._seconds_left:
             return True
-        if self._past is None:
+        if self._past is None or type_name in self._over:
             return False
         if type_name not in self._expected:
             self._expected[type_name] = expected(timeout, self._durations[type_name], self._past[type_name])

@@ -22,7 +22,8 @@ leadjobs) or *them* (the provider); ``is_transient`` says whether doing the same
     │   └── ProviderRefusedError       it said no and means it
     ├── NotSentError               LJ7  theirs: the call was certainly not made
     ├── EffectUnknownError         LJ7  ours: a person must look whether it was made
-    └── OverBudgetError            LJ7  ours: what was asked is over the day's cap
+    ├── OverBudgetError            LJ7  ours: what was asked is over the day's cap
+    └── OutOfTimeError             LJ7  ours: the run has too little time left for what comes next
 
 Rooms below add their own beside what they are about; docs/errors.md lists all.
 """
@@ -196,3 +197,19 @@ class OverBudgetError(LeadjobsError):
         told = f"{asked} {unit} asked for, but {used} of {cap} are used of today {whose}; "
         never = f"a whole day has less: raise the cap, `leadjobs budget set '{tenant}' {unit} AMOUNT`"
         super().__init__(told + (never if asked > cap else f"more from {until:%Y-%m-%d %H:%M} UTC"))
+
+
+class OutOfTimeError(LeadjobsError):
+    """Raised by a handler: the time that this run has left is too little for what comes next.
+
+    Where the invocation's end is what leaves so little, the job is handed back at no attempt, and that invocation
+    starts no other of its type.  Where the job's own timeout is, that is a failed attempt.
+
+    >>> raise OutOfTimeError("0.6 s left are too few to ask OpenAI")
+    Traceback (most recent call last):
+        ...
+    leadjobs.errors.OutOfTimeError: 0.6 s left are too few to ask OpenAI
+    """
+
+    code = "LJ720"
+    is_transient = True

@@ -16,7 +16,7 @@ from leadjobs.core.outcome import Outcome
 from leadjobs.core.progress import Progress
 from leadjobs.core.registry import Handler
 from leadjobs.effects import Effects
-from leadjobs.errors import LeaseLostError, PayloadError, StoreError
+from leadjobs.errors import LeaseLostError, OutOfTimeError, PayloadError, StoreError
 from leadjobs.steps import Steps, fence
 from leadjobs.store.connection import Transactions, fetch_async
 from leadjobs.store.jobs import Claimed
@@ -47,10 +47,11 @@ class Tower:
 class Flight:
     """A claimed job from the start of its handler to its ending.
 
-    ``overdue_at`` (on the event loop's clock) is when its timeout is over, and ``cut`` why the runner cancelled it, if
-    it did.  ``ending`` is there once it has landed, and ``seconds`` how long that took; without an ending then, its
-    lease was lost on the way.  ``is_committed`` says that the handler itself has committed the ending, together with
-    its own rows.  ``news`` is how far the run is, as it said last, until that is kept.
+    ``overdue_at`` (on the event loop's clock) is when its timeout is over, and ``cut`` why it was ended before its work
+    was done: by the runner, or by itself, for the ``unused`` seconds that it still had were too few.  ``ending`` is
+    there once it has landed, and ``seconds`` how long that took; without an ending then, its lease was lost on the way.
+    ``is_committed`` says that the handler itself has committed the ending, together with its own rows.  ``news`` is how
+    far the run is, as it said last, until that is kept.
     """
 
     def __init__(self, claimed: Claimed, handler: Handler[Any], tower: Tower) -> None:
@@ -59,6 +60,7 @@ class Flight:
         self.seconds = 0.0
         self.overdue_at = float("inf")
         self.cut: str | None = None
+        self.unused = 0.0
         self.ending: Ending | None = None
         self.is_committed = False
         self.news: Progress | None = None
@@ -121,8 +123,7 @@ class Flight:
 
     def time_left(self) -> float:
         """Seconds until the timeout, or until the invocation cuts its runs, where that is sooner."""
-        timeout = self.started + self._handler.seconds - self._tower.clock.monotonic()
-        return max(0.0, min(timeout, self._tower.cut_at.seconds_left()))
+        return max(0.0, min(self._timeout_left(), self._tower.cut_at.seconds_left()))
 
     def progress(self, progress: Progress) -> None:
         """Take note of how far the run is; the runner keeps it about once a second, and the ending tells the last."""
@@ -172,13 +173,24 @@ class Flight:
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | GeneratorExit):
                 raise
-            return self.broke(error)
+            return self._out_of_time(error) if isinstance(error, OutOfTimeError) else self.broke(error)
 
     def _cancelled(self) -> Ending:
         """The ending of a handler that was cancelled, by the runner or by whoever else."""
         if self._is_overdue:
             return self._run.timed_out(self._handler.type.timeout)
         return self._run.handed_back(self.cut or "cancelled")
+
+    def _out_of_time(self, error: OutOfTimeError) -> Ending:
+        """The ending of a run that has too little time left: its own failure, unless it was started too late."""
+        left = self._tower.cut_at.seconds_left()
+        if left >= self._timeout_left():
+            return self.broke(error)
+        self.cut, self.unused = str(error), left
+        return self._run.handed_back(self.cut)
+
+    def _timeout_left(self) -> float:
+        return self.started + self._handler.seconds - self._tower.clock.monotonic()
 
     def _job(self, payload: Any) -> Job[Any]:
         claimed = self.claimed

@@ -239,7 +239,7 @@ class _Invocation:
         """A flight's ending is committed (or dropped, or could not be told): its slot is free."""
         del self._flights[flight.claimed.lease]
         self._changed.set()
-        self._claimer.ended(flight.claimed.stream)
+        self._claimer.ended(flight.claimed.stream, for_want_of_time=flight.unused > 0)
         self._tally.settled(flight, fate)
 
     async def _time_out(self) -> None:

@@ -81,7 +81,7 @@ class Tally:
     def _learn(self, flight: Flight, ending: Ending) -> None:
         """Take note of how long it took; a run that only said "not now" does not tell how long the work takes."""
         if flight.cut is not None or ending.ended_as == "timed_out":
-            self.durations.cut(flight.claimed.type, flight.seconds)
+            self.durations.cut(flight.claimed.type, flight.seconds + flight.unused)
         elif ending.state is not State.PENDING or ending.ended_as is not None:
             self.durations.ended(flight.claimed.type, flight.seconds)
 

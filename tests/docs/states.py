@@ -16,7 +16,7 @@ import leadjobs
 from leadjobs import Done, EffectUnknownError, GiveUp, Hold, JobId, Retry, RetryPolicy, Skip, Snooze, State
 from leadjobs.core.ending import Ending, Run
 from leadjobs.core.job import Lease
-from leadjobs.errors import OverBudgetError, PayloadError
+from leadjobs.errors import OutOfTimeError, OverBudgetError, PayloadError
 
 PAGE = Path(__file__).parents[2] / "docs/states.md"
 PACKAGE = Path(leadjobs.__file__).parent
@@ -71,6 +71,8 @@ CASES = (
     Case("runs past its timeout, in the last attempt", "timed_out", (HOUR,), is_last=True),
     Case("has a payload that does not fit its type", "misfit", (PayloadError("why"),)),
     Case("is handed back: no time, a stop, a deploy", "handed_back", ("why",)),
+    Case("raises `OutOfTimeError`, where the invocation's end is near", "handed_back", ("why",)),
+    Case("raises `OutOfTimeError`, where its own timeout is", "broke", (OutOfTimeError("why"),)),
 )
 
 

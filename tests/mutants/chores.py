@@ -231,6 +231,6 @@ CHORES: tuple[Guard, ...] = (
        f"{RUNNER}/test_runner.py::test_what_is_added_by_a_job_that_ends_while_the_queue_is_looked_at_is_run_too"),
     py("runner", "nothing is closed under another invocation", "is not None and not self._active:", "is not None:",
        f"{RUNNER}/test_runner.py::test_on_end_waits_for_the_last_of_overlapping_invocations"),
-    py("claimer", "what does not fit is not started", "        if self._past is None:\n            return False", "        if self._past is None:\n            return True",
+    py("claimer", "what does not fit is not started", "in self._over:\n            return False", "in self._over:\n            return True",
        f"{RUNNER}/test_runner_deadline.py::test_what_does_not_fit_the_time_left_is_not_started"),
 )  # fmt: skip

@@ -166,7 +166,7 @@ class Run(NamedTuple):
         return self._ending(State.PENDING, f"over budget: {error}")._replace(run_at=error.until)
 
     def handed_back(self, why: str) -> Ending:
-        """The runner took the job back before it ended; no attempt is used."""
+        """The job is back before its work was done; no attempt is used."""
         return self._ending(State.PENDING, f"handed back: {why}", "handed_back")._replace(delay=0.0)
 
     def _again(self, why: str, ended_as: EndedAs, after: timedelta | None = None, cause: Cause = NO_CAUSE) -> Ending:

@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Receive, Scope, Send
 from tests.leads.ai.stage import KEY, QUESTION, RATE_LIMIT, SCORE, Book, Switchboard
 
-from leadjobs.errors import ProviderRefusedError, ProviderUnavailableError
+from leadjobs.errors import OutOfTimeError, ProviderRefusedError, ProviderUnavailableError
 from leadjobs.leads.ai.asking import AI
 from leadjobs.leads.ai.calls import AIAnswer, AICall
 from leadjobs.leads.ai.errors import TruncatedAnswerError
@@ -83,7 +83,7 @@ async def test_without_time_a_truncated_answer_is_given_back_at_once(openai: Ope
 @pytest.mark.parametrize("time_left", [1.99, 0, -5])
 async def test_too_little_time_asks_nothing(openai: OpenAIStandIn, ai: AI, book: Book, time_left: float) -> None:
     """Below two seconds there is no call and no ledger entry."""
-    with pytest.raises(ProviderUnavailableError, match="too few to ask"):
+    with pytest.raises(OutOfTimeError, match="too few to ask"):
         await ai.ask(QUESTION, time_left=time_left, ledger=book)
 
     assert openai.calls == []
@@ -99,7 +99,7 @@ async def test_a_successor_is_not_asked_without_time(openai: OpenAIStandIn, ai: 
         async def retired(self, model: str, successor: str) -> None:
             await asyncio.sleep(0.4)
 
-    with pytest.raises(ProviderUnavailableError, match="too few to ask"):
+    with pytest.raises(OutOfTimeError, match="too few to ask"):
         await ai.ask(QUESTION, time_left=2.3, ledger=SlowBook())
 
     assert [call["model"] for call in openai.calls] == ["gpt-5-nano"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from leadjobs.core.clock import Deadline, SystemClock
 from leadjobs.core.spend import Spend
-from leadjobs.errors import ProviderError, ProviderUnavailableError, SettingsError
+from leadjobs.errors import OutOfTimeError, ProviderError, SettingsError
 from leadjobs.leads.ai.calls import AIAnswer, AICall, Ledger
 from leadjobs.leads.ai.errors import InvalidAnswerError, ModelRetiredError, TruncatedAnswerError
 from leadjobs.leads.ai.models import DEFAULT_MODEL, Model, Usage, cost_usd_micros, find_model, resources_of
@@ -91,10 +91,10 @@ class _Asking(Generic[T]):
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def must_have_time(self) -> None:
-        """Raise ProviderUnavailableError if too little time is left for a call."""
+        """Raise OutOfTimeError if too little time is left for a call."""
         seconds_left = self.deadline.seconds_left()
         if seconds_left < MIN_SECONDS:
-            raise ProviderUnavailableError(f"{max(seconds_left, 0):.1f} s left are too few to ask OpenAI")
+            raise OutOfTimeError(f"{max(seconds_left, 0):.1f} s left are too few to ask OpenAI")
 
     def read(self, text: str) -> T | InvalidAnswerError:
         """The answer's value, or what is wrong with it: as a value, for the ledger comes before the raise."""
@@ -133,7 +133,8 @@ class AI:
         replaced by its successor, as long as ``time_left`` (seconds) allows it.  All other retries are the queue's.
 
         Raises:
-            ProviderUnavailableError: down, slow, or ``time_left`` is too short to ask; later may work.
+            OutOfTimeError: ``time_left`` is too short to ask.
+            ProviderUnavailableError: down or slow; later may work.
             ModelBusyError: it said when to come back, or (QuotaExhaustedError) the account has no credit: return its
                 ``hold``.
             OverBudgetError: the day's budget has no room for the call: let it pass.

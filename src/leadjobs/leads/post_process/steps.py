@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.enqueue import enqueue
+from leadjobs.errors import OutOfTimeError
 from leadjobs.leads.conversations import Conversations
 from leadjobs.leads.fact import FactOrigin
 from leadjobs.leads.inbound import (
@@ -35,7 +36,7 @@ from leadjobs.leads.tables import InboxEvent, Lead, LeadIdentity, Message, Reply
 NO_MODEL = "no model is configured"
 SENTIMENT_MESSAGES, SENTIMENT_CHARS = 20, 8_000
 DRAFT_MESSAGES, DRAFT_CHARS = 40, 16_000
-HISTORY_SECONDS = 10.0
+HISTORY_SECONDS, FEWEST_SECONDS = 10.0, 2.0
 
 
 async def consent(visit: Visit) -> None:
@@ -55,7 +56,9 @@ async def transcript(visit: Visit) -> None:
     if history is None or delivery is None or is_complete:
         await visit.keep("transcript", "nothing to fetch")
         return
-    told = await history.earlier(delivery, time_left=min(HISTORY_SECONDS, visit.job.time_left()))
+    if (left := visit.job.time_left()) < FEWEST_SECONDS:
+        raise OutOfTimeError(f"{left:.1f} s left are too few to ask {message.source} for what was said before")
+    told = await history.earlier(delivery, time_left=min(HISTORY_SECONDS, left))
     async with visit.tools.sessions() as session:
         lead, _ = await visit.load(session)
         for each in told:

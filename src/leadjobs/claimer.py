@@ -14,11 +14,11 @@ from leadjobs.core.job import Lane
 from leadjobs.core.limit import NamedLimit, Rooms, names_of
 from leadjobs.core.plan import May, Rota, Share, Stream
 from leadjobs.core.registry import Registry
-from leadjobs.store.jobs import Claimed, JobStore, Place
+from leadjobs.store.jobs import Claimed, JobStore, Picture, Place
 from leadjobs.store.limits import LimitStore
 
 LEASE_GRACE = 30.0  # seconds that a lease outlives its job's timeout by
-JOBS_PER_DISCOVERY = 128  # or four for each stream: then the picture is old, and newcomers come into view
+JOBS_PER_DISCOVERY = 128  # or four a stream, or half the slots: then the picture is old, and newcomers come into view
 DISCOVER_EVERY = 1.0  # seconds, where the last look found nothing that could be claimed
 DISCOVER_EVERY_NEWS = 0.05  # seconds, where jobs have ended since: they may have enqueued others
 ALONE_EVERY = 30.0  # seconds between jobs that run alone, while others wait
@@ -44,10 +44,12 @@ class Claimer:
         registry: Registry,
         clock: Clock,
         *,
+        slots: int,
         usable: float,
         durations: Durations,
     ) -> None:
-        self._store, self._limits, self._registry, self._clock, self._usable = store, limits, registry, clock, usable
+        self._store, self._limits, self._registry, self._clock = store, limits, registry, clock
+        self._slots, self._usable = slots, usable
         self._timeouts = {handler.type.name: handler.seconds for handler in registry}
         self._longest, self._durations = max(self._timeouts.values(), default=0.0), durations
         self._past: Durations | None = None
@@ -114,7 +116,8 @@ class Claimer:
 
     async def _discover(self, *, is_idle: bool) -> None:
         """Look for streams where none is left or the picture is old; not again and again where nothing moves."""
-        is_old = self._is_picture_old or self._claimed_since_discovery >= max(JOBS_PER_DISCOVERY, 4 * len(self._rota))
+        enough = max(JOBS_PER_DISCOVERY, 4 * len(self._rota), self._slots // 2)
+        is_old = self._is_picture_old or self._claimed_since_discovery >= enough
         if self._rota and not is_old:
             return
         waited = self._clock.monotonic() - self._discovered_at
@@ -122,13 +125,13 @@ class Claimer:
         if waited >= DISCOVER_EVERY or self._claimed_since_discovery or has_news or is_old:
             self._claimed_since_discovery = self._ended_since_discovery = 0  # now: some may end while we look
             self._is_picture_old = False
-            self._rota.refill(await self._unheld(await self._store.discover(list(self._timeouts))))
+            self._rota.refill(self._unheld(await self._store.discover(list(self._timeouts))))
             self._places.clear()
             self._discovered_at = self._clock.monotonic()
 
-    async def _unheld(self, streams: list[Stream]) -> list[Stream]:
+    def _unheld(self, picture: Picture) -> list[Stream]:
         """The streams that no hold keeps back; the claim looks again, for a hold that comes meanwhile."""
-        held = await self._store.find_holds()
+        streams, held = picture
         if not held:
             return streams
         now = self._clock.monotonic()

@@ -162,7 +162,13 @@ class _Invocation:
         async with connect(self._runner.url) as self._connection:
             store, limits = JobStore(self._connection, self._clock), LimitStore(self._connection, self._clock)
             claimer = self._claimer = Claimer(
-                store, limits, self._runner.registry, self._clock, usable=self._usable, durations=self._tally.durations
+                store,
+                limits,
+                self._runner.registry,
+                self._clock,
+                slots=self._runner.concurrency,
+                usable=self._usable,
+                durations=self._tally.durations,
             )
             settling = asyncio.create_task(self._settler.settle_all())
             watching = asyncio.create_task(self._time_out())

@@ -131,7 +131,7 @@ GUARDS = (
     py("core/plan", "tenants take turns", "round_.move_to_end(tenant)", "pass", f"{CORE}/test_plan.py"),
     py("core/plan", "who is refused keeps the place", "round_.move_to_end(stream.tenant, last=False)", "pass",
        f"{CORE}/test_plan.py"),
-    py("claimer", "newcomers come into view", "max(JOBS_PER_DISCOVERY, 4 * len(self._rota))", "1_000_000",
+    py("claimer", "newcomers come into view", "max(JOBS_PER_DISCOVERY, 4 * len(self._rota), self._slots // 2)", "1_000_000",
        f"{RUNNER}/test_runner_turns.py::test_whenever_a_tenant_arrives_it_waits_for_a_stated_number_of_claims"),
     *CHORES,
 )  # fmt: skip

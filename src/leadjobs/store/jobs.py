@@ -75,6 +75,13 @@ class Claimed(NamedTuple):
         return Place(self.run_at, self.lease.job_id)
 
 
+class Picture(NamedTuple):
+    """The streams that have due work, and the names that are held, each with the seconds until it is free by itself."""
+
+    streams: list[Stream]
+    held: Mapping[str, float | None]
+
+
 @dataclass(frozen=True, slots=True)
 class Rescued:
     """A job that was taken back from an owner who went silent."""
@@ -114,15 +121,13 @@ class JobStore:
     async def _rows_now(self, name: str, **params: Any) -> Sequence[Mapping[str, Any]]:
         return await self._rows(name, now=self._clock.database_now(), **params)
 
-    async def discover(self, types: Sequence[str]) -> list[Stream]:
-        """The streams of these types that have due work."""
+    async def discover(self, types: Sequence[str]) -> Picture:
+        """What there is to do of these types, and what is held."""
         rows = await self._rows_now("discover", lanes=list(Lane), types=list(types))
-        return [Stream(Lane(row["lane"]), row["type"], row["tenant"]) for row in rows]
-
-    async def find_holds(self) -> dict[str, float | None]:
-        """The names that are held, and in how many seconds each is free again by itself, if it is."""
-        rows = await self._rows_now("find_holds")
-        return {row["name"]: None if row["seconds"] is None else float(row["seconds"]) for row in rows}
+        return Picture(
+            [Stream(_LANES[row["lane"]], row["type"], row["tenant"]) for row in rows if row["held"] is None],
+            {row["held"]: row["seconds"] for row in rows if row["held"] is not None},
+        )
 
     async def claim(
         self,

@@ -32,6 +32,7 @@ async def test_a_lost_job_gets_its_turn_in_a_busy_invocation(stage: "Stage") -> 
             LimitStore(connection, clock),
             Registry(work),
             clock,
+            slots=5,
             usable=1e9,
             durations=Durations(),
         )

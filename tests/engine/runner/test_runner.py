@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from leadjobs import Done, Job, JobType, NewJob, Outcome, Registry, RetryPolicy, Runner, Skip, Snooze, handler
-from leadjobs.core.plan import Stream
 from leadjobs.errors import StoreError
-from leadjobs.store.jobs import JobStore
+from leadjobs.store.jobs import JobStore, Picture
 
 if TYPE_CHECKING:
     from tests.engine.runner.conftest import Stage
@@ -337,9 +336,9 @@ async def test_what_is_added_by_a_job_that_ends_while_the_queue_is_looked_at_is_
 
     looking, looked = asyncio.Event(), JobStore.discover
 
-    async def discover(store: JobStore, types: Sequence[str]) -> list[Stream]:
+    async def discover(store: JobStore, types: Sequence[str]) -> Picture:
         found = await looked(store, types)
-        if not found and not looking.is_set():  # an empty picture, held until the job has been settled
+        if not found.streams and not looking.is_set():  # an empty picture, held until the job has been settled
             looking.set()
             while any(invocation._flights for invocation in runner._active):  # noqa: ASYNC110  nobody tells
                 await asyncio.sleep(0)

@@ -56,7 +56,7 @@ BOUNDS = {
 async def all_plans(recorder: Recorder) -> dict[str, Plan]:
     """The plan of each statement on this database, as the store and enqueue ask it."""
     store = JobStore(recorder)
-    streams = await store.discover(KNOWN)
+    streams = (await store.discover(KNOWN)).streams
     running = "SELECT id FROM background_job WHERE state = 'RUNNING' ORDER BY id"
     leases = [Lease(JobId(row["id"]), 1) for row in await (await recorder.execute(running)).fetchall()]
     held = [NewJob(type="SEND", tenant=f"t{n % TENANTS}", dedupe_key=f"done-{n}") for n in range(1, 2001)]

@@ -93,7 +93,7 @@ async def all_plans(recorder: Recorder) -> dict[str, Plan]:
         NamedLimit("SEND", Limit(running=300), ("SEND",), None),
     )
     await lock()  # declares it
-    streams = await store.discover(KNOWN)
+    streams = (await store.discover(KNOWN)).streams
     running = "SELECT id FROM background_job WHERE state = 'RUNNING' ORDER BY id"
     leases = [Lease(JobId(row["id"]), 1) for row in await (await recorder.execute(running)).fetchall()]
     assert (2 * TENANTS - TENANTS // 2, RUN) == (len(streams), len(leases))

@@ -181,15 +181,13 @@ class Run(NamedTuple):
         return self._ending(State.FAILED, reason, ended_as, cause)._replace(attempts=self.attempts + 1)
 
     def _ending(self, state: State, reason: str, ended_as: EndedAs | None = None, cause: Cause = NO_CAUSE) -> Ending:
-        return Ending(
-            id=self.lease.job_id,
-            lease_no=self.lease.lease_no,
-            state=state,
-            reason=storable_text(reason)[:MAX_REASON],
-            attempts=self.attempts,
+        ending = Ending(*self.lease, state, storable_text(reason)[:MAX_REASON], self.attempts)
+        if ended_as is None:
+            return ending
+        return ending._replace(
             ended_as=ended_as,
             error_type=cause.error_type,
-            error=(storable_text(cause.error or reason)[:MAX_ERROR] or None) if ended_as else None,
+            error=storable_text(cause.error or reason)[:MAX_ERROR] or None,
             trace=storable_text(cause.trace)[-MAX_TRACE:] or None,
         )
 

@@ -1,7 +1,7 @@
 """discover -> plan -> claim: which jobs to start now."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
 from typing import Literal, NamedTuple
@@ -14,13 +14,14 @@ from leadjobs.core.job import Lane
 from leadjobs.core.limit import NamedLimit, Rooms, names_of
 from leadjobs.core.plan import May, Rota, Share, Stream
 from leadjobs.core.registry import Registry
-from leadjobs.store.jobs import Claimed, JobStore, Picture, Place
+from leadjobs.store.jobs import Claimed, JobStore, Place
 from leadjobs.store.limits import LimitStore
 
 LEASE_GRACE = 30.0  # seconds that a lease outlives its job's timeout by
 JOBS_PER_DISCOVERY = 128  # or four a stream, or half the slots: then the picture is old, and newcomers come into view
 DISCOVER_EVERY = 1.0  # seconds, where the last look found nothing that could be claimed
 DISCOVER_EVERY_NEWS = 0.05  # seconds, where jobs have ended since: they may have enqueued others
+PLACES_FOR = 1.0  # seconds that claims begin where the last one of a stream has ended
 ALONE_EVERY = 30.0  # seconds between jobs that run alone, while others wait
 FULL_FOR = 0.1  # seconds until a limit that was full is looked at again, unless one of our own jobs has ended under it
 
@@ -61,7 +62,7 @@ class Claimer:
         self._rota = Rota()
         self._places: dict[Stream, Place] = {}
         self._closed: dict[str, _Closed] = {}
-        self._discovered_at = self._alone_at = float("-inf")
+        self._discovered_at = self._alone_at = self._placed_at = float("-inf")
         self._claimed_since_discovery = self._ended_since_discovery = 0
         self._seconds_left = usable  # the first claim takes what fits the whole budget: see claim()
         self._has_claimed = self._is_picture_old = False
@@ -125,13 +126,20 @@ class Claimer:
         if waited >= DISCOVER_EVERY or self._claimed_since_discovery or has_news or is_old:
             self._claimed_since_discovery = self._ended_since_discovery = 0  # now: some may end while we look
             self._is_picture_old = False
-            self._rota.refill(self._unheld(await self._store.discover(list(self._timeouts))))
-            self._places.clear()
+            self._drop_places()
+            known = list(self._places)  # they gave all that was asked of them
+            picture = await self._store.discover(list(self._timeouts), known)
+            self._rota.refill(self._unheld([*picture.streams, *known], picture.held))
             self._discovered_at = self._clock.monotonic()
 
-    def _unheld(self, picture: Picture) -> list[Stream]:
+    def _drop_places(self) -> None:
+        """Now and then begin each stream at its head again, where something may have been committed late."""
+        if self._clock.monotonic() - self._placed_at >= PLACES_FOR:
+            self._places.clear()
+            self._placed_at = self._clock.monotonic()
+
+    def _unheld(self, streams: list[Stream], held: Mapping[str, float | None]) -> list[Stream]:
         """The streams that no hold keeps back; the claim looks again, for a hold that comes meanwhile."""
-        streams, held = picture
         if not held:
             return streams
         now = self._clock.monotonic()
@@ -221,8 +229,8 @@ class Claimer:
         """Begin each stream's next claim behind what was claimed of it; one that gave less than its share may be dry.
 
         Beginning behind keeps claims flat where a pinned snapshot leaves dead index entries at the head of a stream.
-        What commits late with an earlier place is seen when places are dropped: at each discovery, and before a stream
-        is called dry.
+        What commits late with an earlier place is seen when places are dropped: about once a second, and before a
+        stream is called dry.
         """
         got = Counter(job.stream for job in claimed)
         last = {job.stream: job for job in claimed}

@@ -1,7 +1,9 @@
 """Enqueuers: they add jobs of all kinds beside rows of their own, and know which commits they were told of."""
 
 import asyncio
+import itertools
 import random
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,8 +89,16 @@ def _row(job: NewJob, answer: Enqueued) -> tuple[Any, ...]:
     return (job.payload["n"], job.type, job.tenant, job.dedupe_key, answer.job_id)
 
 
-async def set_caps(database: Database, *, is_over: bool) -> None:
-    """Set what tenants may spend; ``is_over``: so much that nothing has to wait for another day."""
+async def set_caps(database: Database, times: int) -> None:
+    """Set what tenants may spend: so many times what they may at first."""
     for tenant, cap in CAPS.items():
         async with await database.connect() as connection:
-            await BudgetDesk(connection).set_cap(tenant, "tokens", 10**12 if is_over else cap)
+            await BudgetDesk(connection).set_cap(tenant, "tokens", times * cap)
+
+
+async def raise_caps(database: Database, dice: random.Random) -> None:
+    """Now and then give tenants as much again, until cancelled: else all that is left waits for another day."""
+    for times in itertools.count(2):
+        await asyncio.sleep(dice.uniform(3, 12))
+        with suppress(psycopg.Error):  # the connection was cut, or the server is away: the next raise makes up for it
+            await set_caps(database, times)

@@ -24,7 +24,7 @@ from pathlib import Path
 from tests.chaos import checks, jobs, load
 from tests.chaos.database import Database
 from tests.chaos.fleet import Fleet
-from tests.chaos.load import Enqueuer, set_caps
+from tests.chaos.load import Enqueuer, raise_caps, set_caps
 from tests.chaos.outside import Provider
 from tests.chaos.trouble import Trouble
 from tests.engine.history import History
@@ -113,12 +113,13 @@ class Chaos:
             # The schedules owe a tick from the beginning, so that all runners meet it at once.
             (row,) = await (await connection.execute("SELECT now() - interval '1 hour' AS at")).fetchall()
             await ScheduleStore(connection).note_schedules(jobs.SCHEDULES, now=row["at"])
-        await set_caps(self._database, is_over=False)
+        await set_caps(self._database, 1)
 
     async def _work(self) -> None:
         """Everybody works, in trouble, for as long as the plan says."""
         self._fleet.start(self._plan.processes)
-        working = [asyncio.create_task(run()) for run in (self._trouble.run, *(each.run for each in self._enqueuers))]
+        at_work = [self._trouble.run(), *(each.run() for each in self._enqueuers)]
+        working = [asyncio.create_task(each) for each in (*at_work, raise_caps(self._database, self._dice("caps")))]
         at_least = asyncio.create_task(self._trouble.a_round.wait())
         await asyncio.wait(working, timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([at_least, *working], return_when=asyncio.FIRST_COMPLETED)
@@ -133,7 +134,7 @@ class Chaos:
     async def _drain(self) -> None:
         """In peace, everything ends; a person looks for what nobody knows the end of."""
         self._say("drains in peace")
-        await set_caps(self._database, is_over=True)
+        await set_caps(self._database, 10**9)
         self._fleet.start(self._plan.processes, is_calm=True)
         moves, moved_at = -1, time.monotonic()
         while await self._database.value(LEFT) or await self._database.value(UNKNOWN):

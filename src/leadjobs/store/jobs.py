@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from operator import attrgetter
@@ -121,9 +121,16 @@ class JobStore:
     async def _rows_now(self, name: str, **params: Any) -> Sequence[Mapping[str, Any]]:
         return await self._rows(name, now=self._clock.database_now(), **params)
 
-    async def discover(self, types: Sequence[str]) -> Picture:
-        """What there is to do of these types, and what is held."""
-        rows = await self._rows_now("discover", lanes=list(Lane), types=list(types))
+    async def discover(self, types: Sequence[str], known: Collection[Stream] = ()) -> Picture:
+        """What there is to do of these types, beside what is ``known`` to be, and what is held."""
+        rows = await self._rows_now(
+            "discover",
+            lanes=list(Lane),
+            types=list(types),
+            known_lanes=[stream.lane for stream in known],
+            known_types=[stream.type for stream in known],
+            known_tenants=[stream.tenant for stream in known],
+        )
         return Picture(
             [Stream(_LANES[row["lane"]], row["type"], row["tenant"]) for row in rows if row["held"] is None],
             {row["held"]: row["seconds"] for row in rows if row["held"] is not None},

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from leadjobs import Done, Job, JobType, NewJob, Outcome, Registry, RetryPolicy, Runner, Skip, Snooze, handler
+from leadjobs.core.plan import Stream
 from leadjobs.errors import StoreError
 from leadjobs.store.jobs import JobStore, Picture
 
@@ -336,8 +337,8 @@ async def test_what_is_added_by_a_job_that_ends_while_the_queue_is_looked_at_is_
 
     looking, looked = asyncio.Event(), JobStore.discover
 
-    async def discover(store: JobStore, types: Sequence[str]) -> Picture:
-        found = await looked(store, types)
+    async def discover(store: JobStore, types: Sequence[str], known: Collection[Stream]) -> Picture:
+        found = await looked(store, types, known)
         if not found.streams and not looking.is_set():  # an empty picture, held until the job has been settled
             looking.set()
             while any(invocation._flights for invocation in runner._active):  # noqa: ASYNC110  nobody tells

@@ -43,6 +43,7 @@ TINY = (
 
 BOUNDS = {
     "discover": Bound({PENDING}, rows=2 * TENANTS, buffers=20 * TENANTS),
+    "discover beside": Bound({PENDING}, rows=2 * TENANTS, buffers=20 * TENANTS),
     "claim": Bound({PENDING, KEY}, rows=4 * 2 * TENANTS, buffers=60 * 2 * TENANTS),
     "settle": Bound({KEY}, rows=2 * 200, buffers=40 * 200),
     "find_lost": Bound({KEY}, rows=200, buffers=10 * 200),
@@ -64,6 +65,7 @@ async def all_plans(recorder: Recorder) -> dict[str, Plan]:
     assert (TENANTS, 200) == (len(streams), len(leases))
     return {
         "discover": await plan_of(recorder, store.discover(KNOWN)),
+        "discover beside": await plan_of(recorder, store.discover(KNOWN, streams[::2])),
         "claim": await plan_of(recorder, store.claim(shares, {}, {"SEND": 60.0})),
         "settle": await plan_of(
             recorder, store.settle([Run(lease, 0, RetryPolicy()).said(Done()) for lease in leases])

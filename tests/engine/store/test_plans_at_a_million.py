@@ -57,6 +57,7 @@ INSERT INTO job_hold (name, kind, reason) VALUES ('HELD', 'paused', 'until someb
 
 BOUNDS = {
     "discover": Bound({PENDING}, rows=2 * 2 * TENANTS, buffers=20 * 2 * TENANTS),
+    "discover beside": Bound({PENDING}, rows=2 * 2 * TENANTS, buffers=20 * 2 * TENANTS),
     "claim": Bound({PENDING, KEY}, rows=2 * DUE, buffers=30 * DUE),
     "settle": Bound({KEY}, rows=2 * RUN, buffers=60 * RUN),
     "find_lost": Bound({KEY}, rows=RUN, buffers=10 * RUN),
@@ -67,9 +68,9 @@ BOUNDS = {
     "enqueue of 100 free keys": Bound({HOLD}, rows=0, buffers=50 * 100),
     "find_holders": Bound({HOLD}, rows=100, buffers=10 * 100),
     "prune": Bound({KEY}, rows=3 * WINDOW, buffers=20 * WINDOW),
-    "list_jobs": Bound({KEY}, rows=PAGE, buffers=2 * PAGE),
+    "list_jobs": Bound({KEY}, rows=PAGE, buffers=4 * PAGE),
     "list_jobs of a tenant": Bound({KEY}, rows=PAGE * TENANTS, buffers=2 * PAGE * TENANTS),
-    "list_jobs that failed": Bound({FAILED}, rows=PAGE, buffers=2 * PAGE),
+    "list_jobs that failed": Bound({FAILED}, rows=PAGE, buffers=4 * PAGE),
     # A person's statement: where nothing was ever analyzed, it sorts all that failed instead of walking the newest.
     "find_jobs that failed": Bound({FAILED}, rows=20_000, buffers=2 * 20_000),
     "count_ahead": Bound({PENDING}, rows=1000, buffers=2 * 1000),
@@ -104,6 +105,7 @@ async def all_plans(recorder: Recorder) -> dict[str, Plan]:
     (last,) = await (await recorder.execute("SELECT max(id) AS id FROM background_job WHERE lease_no = 0")).fetchall()
     return {
         "discover": await of(store.discover(KNOWN)),
+        "discover beside": await of(store.discover(KNOWN, streams[::2])),
         "claim": await of(store.claim([Share(stream, 10) for stream in streams], {}, {"SEND": 60.0})),
         "settle": await of(store.settle([Run(lease, 0, RetryPolicy()).said(Done()) for lease in leases])),
         "find_lost": await of(store.find_lost(leases)),

@@ -99,6 +99,7 @@ class Claimer:
         # The first claim takes what fits the whole budget: a timeout just as long must not miss by milliseconds.
         self._seconds_left = seconds_left if self._has_claimed else self._usable
         self._reopen()
+        self._drop_places()
         await self._discover(is_idle=is_idle)
         await self._look_back()
         if not self._is_turn_of_alone():
@@ -126,7 +127,6 @@ class Claimer:
         if waited >= DISCOVER_EVERY or self._claimed_since_discovery or has_news or is_old:
             self._claimed_since_discovery = self._ended_since_discovery = 0  # now: some may end while we look
             self._is_picture_old = False
-            self._drop_places()
             known = list(self._places)  # they gave all that was asked of them
             picture = await self._store.discover(list(self._timeouts), known)
             self._rota.refill(self._unheld([*picture.streams, *known], picture.held))

@@ -6,7 +6,8 @@ from tests.mutants.guard import CORE, ENQUEUE, RUNNER, STORE, Guard, py, sql
 GUARDS = (
     # G3, G4: one owner, fenced writes
     sql("claim", "two claims never take one job", "FOR NO KEY UPDATE SKIP LOCKED", "",
-        f"{RUNNER}/test_runner_ownership.py::test_two_runners_at_once_run_every_job_exactly_once"),
+        f"{RUNNER}/test_runner_ownership.py::test_two_runners_at_once_run_every_job_exactly_once",
+        f"{STORE}/test_rescue.py::test_two_claims_at_once_never_share_a_job"),
     sql("claim", "a claim raises the lease number", "lease_no = lease_no + 1", "lease_no = lease_no",
         f"{STORE}/test_rescue.py::test_a_claim_takes_the_first_due_jobs_and_steps_over_locked_ones"),
     sql("claim", "what is not due is not claimed", "AND run_at <= coalesce(CAST(:now AS timestamptz), now())", "",

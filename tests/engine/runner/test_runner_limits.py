@@ -245,7 +245,9 @@ async def test_the_wait_for_a_limit_is_no_head_start(stage: "Stage") -> None:
     async with stage.connection() as other:
         await other.execute("UPDATE job_limit SET free_at = '-infinity'")
         (id_,) = await stage.add(NewJob(type="SEND"))
-        await stage.until("SELECT true FROM pg_stat_activity WHERE pg_blocking_pids(pid) <> '{}'")
+        await stage.until(
+            "SELECT true FROM pg_stat_activity WHERE datname = current_database() AND pg_blocking_pids(pid) <> '{}'"
+        )
         freed = await stage.value("SELECT clock_timestamp()")
     await stage.until("SELECT true FROM background_job WHERE id = %s AND state = 'SUCCEEDED'", id_)
     runner.stop()

@@ -153,9 +153,10 @@ async def test_a_request_to_stop_is_heard_while_all_is_held(stage: Stage, openai
 
 
 async def test_a_request_that_was_taken_back_is_not_heard_again(stage: Stage) -> None:
-    """The job of the message says what the webhook heard; it does not put the lead back to where it was."""
+    """Neither the message's job nor one more delivery that tells of it puts the lead back to where it was."""
     await stage.say(1, text="Please remove me from your list")
     await stage.db.execute("UPDATE lead SET opted_out_at = NULL, opted_out_why = NULL")
+    await stage.tell(delivery_key="again", text="Please remove me from your list")
 
     await stage.run()
 

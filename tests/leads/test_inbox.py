@@ -15,12 +15,13 @@ from leadjobs.app import App
 from leadjobs.demo.posts import post
 from leadjobs.demo.replies import REPLIES, Reply
 from leadjobs.errors import BadSignatureError, UnknownSourceError
-from leadjobs.leads.inbox import Inbox
+from leadjobs.leads.inbox import Inbox, Keeping, read
 from leadjobs.store.connection import Transactions
 from leadjobs.web.delivery import Delivery
 
 Db = AsyncConnection[DictRow]
 BASE = "https://ops.example.test"
+WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def delivery(number: int = 1, reply: Reply = REPLIES[0]) -> Delivery:
@@ -144,6 +145,28 @@ async def test_two_deliveries_of_one_reply_make_one_message_and_one_job(app: App
     assert ONE_OF_EACH | {"inbox_event": 2} == await counted(db)
 
 
+async def test_two_deliveries_of_one_reply_at_once_make_one_message(app: App, workspace: int, db: Db, url: str) -> None:
+    """The second, that looked for the message before the first committed, waits for it, and takes it for its own."""
+    replied = delivery()
+    interested = replace(replied, body=replied.body.replace(b"LEAD_REPLIED", b"LEAD_INTERESTED"))
+    (adapter,) = (adapter for adapter in app.adapters if adapter.source == replied.source)
+
+    async with Transactions(url, at_once=1).begin() as first:
+        await Keeping(first).keep(replied, read(adapter, replied))
+        second = asyncio.create_task(app.inbox.receive(interested))
+        await somebody_waits(db)
+
+    assert "kept" == (await second).what
+    assert ONE_OF_EACH | {"inbox_event": 2} == await counted(db)
+
+
+async def somebody_waits(db: Db) -> None:
+    """Until a transaction waits for another's lock."""
+    async with asyncio.timeout(10):
+        while not await (await db.execute(WAITS)).fetchall():
+            pass
+
+
 async def test_a_delivery_for_nobody_is_kept_and_taken_up_once_its_workspace_exists(
     app: App, db: Db, sessions: Any
 ) -> None:
@@ -189,8 +212,10 @@ async def test_a_time_in_the_future_is_taken_for_now(app: App, workspace: int, d
     """A provider whose clock is ahead cannot put a message after all that follow."""
     ahead = delivery()
     await app.inbox.receive(
-        replace(ahead, body=ahead.body.replace(b"2026-11-22T10:00:00.000000Z", b"2999-01-01T00:00:00.000000Z"))
+        replace(ahead, body=ahead.body.replace(b"2026-11-22T10:00:00.000000Z", b"2099-01-01T00:00:00.000000Z"))
     )
 
-    row = await (await db.execute("SELECT sent_at <= now() AS is_past FROM message")).fetchone()
+    row = await (
+        await db.execute("SELECT sent_at <= now() AS is_past FROM message WHERE direction = 'inbound'")
+    ).fetchone()
     assert {"is_past": True} == row

@@ -71,8 +71,10 @@ async def test_a_request_to_stop_is_heard_while_the_model_is_down(stage: Stage, 
     assert [] == await stage.rows("SELECT * FROM reply_draft")
 
 
-async def test_a_retry_buys_no_finished_step_again(stage: Stage, openai: OpenAIStandIn) -> None:
-    """The draft fails in the first run; the second asks for the draft, and not for the sentiment."""
+@pytest.mark.parametrize("answers", [[], [Fault.REFUSAL]])
+async def test_a_retry_buys_no_finished_step_again(stage: Stage, openai: OpenAIStandIn, answers: list[Fault]) -> None:
+    """The draft fails in the first run; the second asks for it, and not for the sentiment, answered or passed by."""
+    openai.then(*answers, of="reply_sentiment")
     openai.then(Refuse(status=500), of="reply_draft")
     await stage.say(1)
 
@@ -276,6 +278,24 @@ async def test_a_message_of_another_channel_is_skipped(stage: Stage) -> None:
 
     (job,) = await stage.rows("SELECT state, reason FROM background_job")
     assert ("SUCCEEDED", "skipped: not an inbound message for SMS_INBOUND_POST_PROCESS") == tuple(job.values())
+
+
+@pytest.mark.parametrize(
+    "change", ["tenant = '4711'", "payload = jsonb_set(payload, '{lead_id}', to_jsonb((SELECT max(id) FROM lead)))"]
+)
+async def test_a_job_of_another_workspace_or_lead_does_nothing(
+    stage: Stage, openai: OpenAIStandIn, change: str
+) -> None:
+    """A job's tenant must be its lead's workspace, and its message the lead's."""
+    await stage.say(1)
+    await stage.db.execute("INSERT INTO lead (workspace_id) SELECT workspace_id FROM lead")
+    await stage.db.execute(f"UPDATE background_job SET {change}".encode())
+
+    await stage.run()
+
+    (job,) = await stage.rows("SELECT state, reason FROM background_job WHERE type = 'EMAIL_INBOUND_POST_PROCESS'")
+    assert ("FAILED", "gave up: the message, the lead and the workspace do not belong together") == tuple(job.values())
+    assert ({}, []) == (await stage.steps(), openai.calls)
 
 
 async def test_a_lead_that_is_deleted_ends_the_job(stage: Stage) -> None:

@@ -65,6 +65,29 @@ async def test_a_message_of_ours_that_is_told_of_late_turns_no_time_back(stage: 
     assert NOON == (await stage.lead())["last_outbound_at"]
 
 
+async def test_a_request_to_stop_that_is_told_of_late_leaves_the_newer_one(stage: Stage) -> None:
+    """The time and the reason of the newest request stand, for whoever asks when and why."""
+    await stage.say(1, text="Unsubscribe")
+    await stage.say(2, text="Please remove me from your list", sent_at=NOON - timedelta(days=1))
+    heard = await stage.lead()
+    await stage.run()
+
+    for lead in (heard, await stage.lead()):
+        assert (NOON, "asked to stop: 'Unsubscribe'") == (lead["opted_out_at"], lead["opted_out_why"])
+
+
+async def test_a_welcome_that_is_told_of_late_takes_no_request_back(stage: Stage) -> None:
+    """They have asked us to stop since."""
+    await stage.say(1, text="Unsubscribe")
+    await stage.say(2, text="", consent=Consent.STARTED, sent_at=NOON - timedelta(hours=1))
+    await stage.run()
+    assert NOON == (await stage.lead())["opted_out_at"]
+
+    await stage.say(3, text="", consent=Consent.STARTED, sent_at=NOON + timedelta(hours=1))
+    await stage.run()
+    assert None is (await stage.lead())["opted_out_at"]
+
+
 async def test_who_unsubscribes_without_a_word_is_disqualified(stage: Stage, openai: OpenAIStandIn) -> None:
     """News without words is enough for a 1; no model is asked."""
     await stage.say(1, text="", consent=Consent.STOPPED)

@@ -108,15 +108,31 @@ class _Unwrapping:
 
 
 async def test_two_replays_at_once_share_the_work(app: App, sessions: Sessions, db: Db, url: str) -> None:
-    """Each delivery becomes one message, whoever comes first."""
+    """Each delivery becomes one message, and is told of by whoever came first."""
     for number in range(12):
         await app.inbox.receive(delivery(replace(REPLIES[1], name=f"Ada No{number}", text=f"Number {number}")))
     await own(sessions)
 
     both = await asyncio.gather(replayed(app, url), replayed(app, url))
 
-    assert 12 == sum(each.is_now == "kept" for one in both for each in one)
+    assert ["kept"] * 12 == [each.is_now for one in both for each in one]
     assert (12, 1, 12, 12) == await counted(db)
+
+
+async def test_what_another_replay_has_made_a_message_since_is_passed_over(
+    app: App, sessions: Sessions, url: str
+) -> None:
+    """It is no duplicate of itself: the replay that comes later says nothing of it."""
+    for reply in REPLIES[:3]:
+        await app.inbox.receive(delivery(reply))
+    await own(sessions)
+
+    slow = Replay(Transactions(url, at_once=1), app.adapters).run(most=1000, is_dry=False)
+    first = await anext(slow)
+    others = await replayed(app, url)
+
+    assert ["kept"] * 3 == [each.is_now for each in (first, *others)]
+    assert [] == [each async for each in slow]
 
 
 async def test_a_replay_is_bounded_and_goes_by_source(app: App, sessions: Sessions, url: str) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
@@ -21,6 +22,7 @@ from leadjobs.web.delivery import Delivery
 
 Db = AsyncConnection[DictRow]
 BASE = "https://ops.example.test"
+WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 MAYA = REPLIES[0]
 
 
@@ -176,6 +178,31 @@ async def test_who_opts_out_while_the_model_thinks_is_disqualified(
     assert (1, "Disqualified: said so by telephone") == (row["overall_score"], row["score_reasoning"])
     history = await all_of(db, "SELECT overall_score, is_applied FROM lead_score ORDER BY id")
     assert [{"overall_score": 4, "is_applied": False}, {"overall_score": 1, "is_applied": True}] == history
+
+
+async def test_who_is_opting_out_while_the_score_is_kept_is_disqualified(
+    app: App, workspace: int, openai: OpenAIStandIn, db: Db, url: str
+) -> None:
+    """The score waits for whoever has the lead, and then looks: an opt-out that commits a moment later is seen."""
+    await receive(app, "Call me")
+    opting_out = await psycopg.AsyncConnection.connect(url)
+    loop = asyncio.get_running_loop()
+
+    def score(request: dict[str, Any]) -> dict[str, Any]:
+        opts_out = opting_out.execute("UPDATE lead SET opted_out_at = now(), opted_out_why = 'said so by telephone'")
+        asyncio.run_coroutine_threadsafe(opts_out, loop).result(10)
+        return {"fitScore": 4, "intentScore": 4, "overallScore": 4, "reasoning": "Hot."}
+
+    openai.answer = scoring_by(score)
+    running = asyncio.create_task(app.runner.run())
+    async with asyncio.timeout(10), opting_out:  # which commits at its end
+        while not await all_of(db, WAITS):
+            pass
+    await running
+
+    assert (1, "Disqualified: said so by telephone") == tuple(
+        (await one(db, "SELECT overall_score, score_reasoning FROM lead")).values()
+    )
 
 
 async def test_an_older_job_never_overwrites_a_newer_score(

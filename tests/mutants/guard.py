@@ -21,6 +21,11 @@ def sql(file: str, name: str, old: str, new: str, *tests: str) -> Guard:
     return Guard(f"store/sql/{file}.sql", name, old, new, tests)
 
 
+def lead_sql(file: str, name: str, old: str, new: str, *tests: str) -> Guard:
+    """A guard in one of the lead half's statements."""
+    return Guard(f"leads/sql/{file}.sql", name, old, new, tests)
+
+
 def py(file: str, name: str, old: str, new: str, *tests: str) -> Guard:
-    """A guard in one of the engine's modules."""
+    """A guard in a module."""
     return Guard(f"{file}.py", name, old, new, tests)

@@ -2,6 +2,7 @@
 
 from tests.mutants.chores import CHORES
 from tests.mutants.guard import CORE, ENQUEUE, RUNNER, STORE, Guard, py, sql
+from tests.mutants.lead_guards import LEAD_GUARDS
 
 GUARDS = (
     # G3, G4: one owner, fenced writes
@@ -135,4 +136,5 @@ GUARDS = (
     py("claimer", "newcomers come into view", "max(JOBS_PER_DISCOVERY, 4 * len(self._rota), self._slots // 2)", "1_000_000",
        f"{RUNNER}/test_runner_turns.py::test_whenever_a_tenant_arrives_it_waits_for_a_stated_number_of_claims"),
     *CHORES,
+    *LEAD_GUARDS,
 )  # fmt: skip

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from tests.leads.ai.stage import KEY, LEAD, QUESTION, SCORE, Book
@@ -43,9 +44,17 @@ async def test_a_lead_is_scored_and_the_bill_comes_with_it(openai: OpenAIStandIn
 
 async def test_the_ledger_is_written_before_and_after_the_call(openai: OpenAIStandIn, ai: AI, book: Book) -> None:
     """The first entry says what is about to be asked, the second how it ended."""
+    before: list[str] = []
+
+    def write_down(_: dict[str, Any]) -> dict[str, Any]:
+        before.extend(book.events)
+        return SCORE
+
+    openai.answer = write_down
+
     answer = await ai.ask(QUESTION, time_left=30, ledger=book)
 
-    assert book.events == ["asked 1", "answered 1"]
+    assert (["asked 1"], ["asked 1", "answered 1"]) == (before, book.events)
     assert book.calls == [
         AICall(
             model="gpt-5-nano",

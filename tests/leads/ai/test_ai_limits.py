@@ -1,6 +1,7 @@
 """Asking at its limits: the output budget, the time left, cancellation, and models that are gone."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -37,8 +38,9 @@ async def test_a_truncated_answer_is_asked_for_once_more_with_twice_the_budget(
 
 
 async def test_what_is_reserved_is_never_less_than_the_bill(openai: OpenAIStandIn, ai: AI, book: Book) -> None:
-    """The longest answer to a prompt that is all written to the cache, and twice as long: within what was reserved."""
-    openai.cache_write_tokens, openai.reasoning_tokens = QUESTION.input_tokens, 2_000
+    """The longest answer, and twice as long, to a prompt of a token a byte, all written to the cache."""
+    prompt = QUESTION.instructions + json.dumps(QUESTION.format["schema"]) + QUESTION.prompt
+    openai.cache_write_tokens, openai.reasoning_tokens = len(prompt.encode()), 2_000
 
     with pytest.raises(TruncatedAnswerError):
         await ai.ask(QUESTION, time_left=30, ledger=book)
@@ -94,6 +96,7 @@ async def test_too_little_time_asks_nothing(openai: OpenAIStandIn, ai: AI, book:
 async def test_a_successor_is_not_asked_without_time(openai: OpenAIStandIn, ai: AI) -> None:
     """Each physical call needs its two seconds, not only the first one."""
     openai.gone.add("gpt-5-nano")
+    await ai._opened()  # the import of the SDK is no part of these two seconds
 
     class SlowBook(Book):
         async def retired(self, model: str, successor: str) -> None:

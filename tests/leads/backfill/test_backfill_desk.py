@@ -119,12 +119,13 @@ async def test_a_cancel_takes_what_waits_and_lets_run_what_runs(stage: BackfillS
     await stage.minute(stage.runner(scores=False))
     await stage.db.execute(CLAIM)
     live = "INSERT INTO background_job (type, tenant, dedupe_key) VALUES ('LEAD_SCORING_POST_PROCESS', %s, %s)"
-    await stage.db.execute(live, (str(stage.workspace), f"lead_scoring:backfill:{backfill_id}0:1"))
+    for other in (f"{backfill_id}0", f"{backfill_id + 1}"):
+        await stage.db.execute(live, (str(stage.workspace), f"lead_scoring:backfill:{other}:1"))
     assert 5 == await stage.cancel(backfill_id)
     assert 0 == await stage.cancel(backfill_id)
 
     states = "SELECT count(*) FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS' AND state = {}"
-    for state, jobs in (("'CANCELLED'", 5), ("'RUNNING'", 1), ("'PENDING'", 1)):
+    for state, jobs in (("'CANCELLED'", 5), ("'RUNNING'", 1), ("'PENDING'", 2)):
         assert jobs == await stage.count(states.format(state))
     await stage.minute(stage.runner(scores=False))
     assert ("cancelled", "cancelled by ada", "skipped: the backfill is cancelled") == (

@@ -1,8 +1,8 @@
 """The tests on each server that is promised: ./dev test --full [--allow-missing] [ARGS].
 
     PostgreSQL 18    all tests, and the plans of the engine's statements at a million rows
-    PostgreSQL 15    the engine's tests
-    PgBouncer        the engine's tests that have a database, through a pooler in transaction mode before PostgreSQL 18
+    PostgreSQL 15    the tests of the engine, the leads and the command line
+    PgBouncer        those of them that have a database, through a pooler in transaction mode before PostgreSQL 18
 
 ARGS go to pytest, in every lane; paths among them take the place of the lane's own.  Exits 1 if a lane failed.  A lane
 whose server cannot be had fails too, unless it may be missing.
@@ -94,10 +94,11 @@ class Lane:
     environment: Callable[[], AbstractContextManager[Environment]]
 
 
+ON_EVERY_SERVER = ("tests/engine", "tests/leads", "tests/cli", "tests/fuzz")
 LANES = (
     Lane("PostgreSQL 18", ("tests",), plain_18),
-    Lane("PostgreSQL 15", ("tests/engine",), plain_15),
-    Lane("PgBouncer", ("tests/engine",), through_pgbouncer),
+    Lane("PostgreSQL 15", ON_EVERY_SERVER, plain_15),
+    Lane("PgBouncer", ON_EVERY_SERVER, through_pgbouncer),
 )
 
 

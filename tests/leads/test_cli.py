@@ -6,11 +6,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from tests.engine.pooled import PSYCOPG
 
 from leadjobs.app import MIGRATIONS
 from leadjobs.demo.stand_in import judge
@@ -138,9 +140,11 @@ def test_work_runs_jobs_until_it_is_told_to_stop(url: str, tmp_path: Path) -> No
     (tmp_path / "myjobs.py").write_text(JOBS)
     environment = os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(tmp_path), "LEADJOBS_APP": "myjobs:runner"}
     with (
+        psycopg.connect(url, autocommit=True, **PSYCOPG) as connection,
         subprocess.Popen([LEADJOBS, "work", "--json"], env=environment, stdout=subprocess.PIPE, text=True) as worker,
-        psycopg.connect(url, autocommit=True) as connection,
+        ExitStack() as at_the_end,
     ):
+        at_the_end.callback(worker.kill)  # whatever fails here, nobody else would tell it to stop
         connection.execute("""INSERT INTO background_job (type, payload) VALUES ('GREET', '{"name": "Ada"}')""")
         for _ in range(2000):
             if connection.execute("SELECT 1 FROM background_job WHERE state = 'SUCCEEDED'").fetchone():

@@ -55,7 +55,7 @@ class Claimer:
         self._longest, self._durations = max(self._timeouts.values(), default=0.0), durations
         self._past: Durations | None = None
         self._expected: dict[str, float] = {}
-        self._over = set[str]()
+        self._too_late = set[str]()  # types of which a run was started too late
         self._subjects = {handler.type.name: handler.type.subjects for handler in registry}
         self._lease_seconds = {name: timeout + LEASE_GRACE for name, timeout in self._timeouts.items()}
         self._limits_on = lru_cache(maxsize=10_000)(lambda stream: registry.limits_on(stream.type, stream.tenant))
@@ -84,7 +84,7 @@ class Claimer:
         Where it ended for want of time, no other of its type is begun: there is less and less of it.
         """
         if for_want_of_time:
-            self._over.add(stream.type)
+            self._too_late.add(stream.type)
         self._ended_since_discovery += 1
         if self._registry.has_limits:
             for limit in self._limits_on(stream):
@@ -172,7 +172,7 @@ class Claimer:
         timeout = self._timeouts[type_name]
         if timeout <= self._seconds_left:
             return True
-        if self._past is None or type_name in self._over:
+        if self._past is None or type_name in self._too_late:
             return False
         if type_name not in self._expected:
             self._expected[type_name] = expected(timeout, self._durations[type_name], self._past[type_name])

@@ -235,10 +235,10 @@ CHORES: tuple[Guard, ...] = (
        f"{RUNNER}/test_claimer.py::test_a_stream_that_gives_what_it_is_asked_for_is_not_looked_for"),
     py("claimer", "late commits are seen", "            self._places.clear()\n", "            pass\n",
        f"{RUNNER}/test_claimer.py::test_what_is_committed_late_is_seen_within_a_second"),
-    sql("discover", "a gap begins behind what is known", "tenant || chr(1)", "tenant",
+    sql("discover", "a gap begins behind what is known", "THEN tenant || chr(1)", "THEN tenant",
         f"{STORE}/test_discover.py::test_between_what_is_known_everything_else_is_found"),
     sql("discover", "a gap ends before what is known", 'gap.first COLLATE "C" AND tenant < gap.beyond COLLATE "C"', 'gap.first COLLATE "C" AND gap.beyond IS NOT NULL',
         f"{STORE}/test_discover.py::test_between_what_is_known_everything_else_is_found"),
-    py("claimer", "what does not fit is not started", "in self._over:\n            return False", "in self._over:\n            return True",
+    py("claimer", "what does not fit is not started", "in self._too_late:\n            return False", "in self._too_late:\n            return True",
        f"{RUNNER}/test_runner_deadline.py::test_what_does_not_fit_the_time_left_is_not_started"),
 )  # fmt: skip

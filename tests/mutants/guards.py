@@ -116,7 +116,7 @@ GUARDS = (
           (f"{RUNNER}/test_runner_out_of_time.py",)),
     Guard("flight.py", "its own timeout is its own fault", "if left >= self._timeout_left():", "if False:",
           (f"{RUNNER}/test_runner_out_of_time.py",)),
-    Guard("claimer.py", "no other is started too late", "or type_name in self._over:", "or False:",
+    Guard("claimer.py", "no other is started too late", "or type_name in self._too_late:", "or False:",
           (f"{RUNNER}/test_runner_out_of_time.py",)),
     Guard("tally.py", "not now is no duration", "elif ending.state is not State.PENDING or ending.ended_as is not None:",
           "else:", (f"{RUNNER}/test_runner_durations.py",)),

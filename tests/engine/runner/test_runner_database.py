@@ -20,7 +20,7 @@ OURS = (
     "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'leadjobs' AND datname = current_database()"
     " AND pid <> pg_backend_pid()"
 )
-SETTLE, LOOK = "%ending AS MATERIALIZED%", "%RECURSIVE closed%"
+SETTLE, LOOK = "%ending AS MATERIALIZED%", "%RECURSIVE head%"
 
 
 @pytest.mark.direct("counts the runner's connections at the server")
@@ -109,7 +109,7 @@ async def test_the_claiming_connection_may_die(stage: "Stage") -> None:
     (id_,) = await stage.add(NewJob(type="WAIT"))
     running = asyncio.create_task(stage.runner(wait).run())
     await stage.until("SELECT count(*) = 1 FROM effect")
-    await stage.until(f"SELECT ({OURS} AND query LIKE '%%RECURSIVE closed%%') = 1")
+    await stage.until(f"SELECT ({OURS} AND query LIKE '%%RECURSIVE head%%') = 1")
     assert await stage.kill_backends(LOOK) == 1
     async with asyncio.timeout(10):
         report = await running

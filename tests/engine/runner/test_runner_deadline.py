@@ -334,7 +334,7 @@ async def test_a_runner_without_an_end_finds_what_is_added_while_it_idles(stage:
         # It has looked, and found nothing: its last statement is a discovery.
         await stage.until(
             "SELECT count(*) = 1 FROM pg_stat_activity WHERE application_name = 'leadjobs' AND state = 'idle'"
-            " AND datname = current_database() AND query LIKE '%%RECURSIVE closed%%'"
+            " AND datname = current_database() AND query LIKE '%%RECURSIVE head%%'"
             " AND pid <> pg_backend_pid()"
         )
         await stage.add(NewJob(type="NEW"))

@@ -136,6 +136,26 @@ async def test_a_model_that_stays_away_does_not_keep_a_lead_from_being_scored(
     assert 3 == (await stage.lead())["overall_score"]
 
 
+async def test_too_little_time_does_not_keep_a_lead_from_being_scored(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the steps before have used up the job's own timeout in each of its attempts, the last one passes it by."""
+    await stage.say(1)
+    with monkeypatch.context() as patched:
+        patched.setattr("leadjobs.leads.ai.asking.MIN_SECONDS", 46.0)  # more than the timeout of any type
+        for _ in range(5):
+            await stage.db.execute("UPDATE background_job SET run_at = now() WHERE state = 'PENDING'")
+            await stage.run()
+
+    steps = await stage.steps()
+    assert all(steps[name].endswith("s left are too few to ask OpenAI") for name in ("sentiment", "draft"))
+    (job,) = await stage.rows("SELECT state, attempts FROM background_job WHERE type = 'EMAIL_INBOUND_POST_PROCESS'")
+    assert {"state": "SUCCEEDED", "attempts": 4} == job
+    await stage.db.execute("UPDATE background_job SET run_at = now() WHERE state = 'PENDING'")
+    await stage.run()
+    assert 3 == (await stage.lead())["overall_score"]
+
+
 async def test_without_a_model_all_else_is_done(settings: Settings, workspace: int, db: Db, url: str) -> None:
     """No key: consent, facts and roll-ups are seen to, and the scoring waits."""
     await db.execute("INSERT INTO workspace_source VALUES ('told', 'acme', %s)", [workspace])

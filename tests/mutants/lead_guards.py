@@ -87,6 +87,8 @@ LEAD_GUARDS: tuple[Guard, ...] = (
        f"{STEPS}a_retry_buys_no_finished_step_again"),
     py("leads/post_process/pipeline", "a model that stays away is passed by", "if step.asks_model and not visit.is_last_attempt:",
        "if step.asks_model:", f"{STEPS}a_model_that_stays_away_does_not_keep_a_lead_from_being_scored"),
+    py("leads/post_process/pipeline", "too little time is passed by", "    except OutOfTimeError as late:", "    except ZeroDivisionError as late:",
+       f"{STEPS}too_little_time_does_not_keep_a_lead_from_being_scored"),
     py("leads/post_process/pipeline", "an answer that is none is passed by", "    except ProviderError as refused:",
        "    except ZeroDivisionError as refused:", f"{STEPS}an_answer_that_is_none_is_passed_by"),
     py("leads/post_process/pipeline", "a job is of its message's workspace",

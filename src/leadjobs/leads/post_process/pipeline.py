@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from leadjobs.core.job import Job
 from leadjobs.core.outcome import GiveUp, Outcome, Skip
-from leadjobs.errors import ProviderError, ProviderUnavailableError
+from leadjobs.errors import OutOfTimeError, ProviderError, ProviderUnavailableError
 from leadjobs.leads.ai.errors import ModelBusyError
 from leadjobs.leads.inbound import Channel
 from leadjobs.leads.jobs import LeadMessage, post_process_type
@@ -102,5 +102,9 @@ async def _take(step: Step, visit: Visit) -> None:
         if not step.asks_model and visit.job.attempt < TRIES:
             raise ProviderUnavailableError(str(busy)) from busy  # soon again: how long they want us to wait is too long
         await visit.keep(step.name, f"passed by: {busy}")
+    except OutOfTimeError as late:
+        if not visit.is_last_attempt:
+            raise
+        await visit.keep(step.name, f"passed by: {late}")
     except ProviderError as refused:
         await visit.keep(step.name, f"passed by: {refused}")

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
+from tests.leads.stage import somebody_waits
 
 from leadjobs.app import App
 from leadjobs.demo.posts import post
@@ -21,7 +22,6 @@ from leadjobs.web.delivery import Delivery
 
 Db = AsyncConnection[DictRow]
 BASE = "https://ops.example.test"
-WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 
 
 def delivery(number: int = 1, reply: Reply = REPLIES[0]) -> Delivery:
@@ -158,13 +158,6 @@ async def test_two_deliveries_of_one_reply_at_once_make_one_message(app: App, wo
 
     assert "kept" == (await second).what
     assert ONE_OF_EACH | {"inbox_event": 2} == await counted(db)
-
-
-async def somebody_waits(db: Db) -> None:
-    """Until a transaction waits for another's lock."""
-    async with asyncio.timeout(10):
-        while not await (await db.execute(WAITS)).fetchall():
-            pass
 
 
 async def test_a_delivery_for_nobody_is_kept_and_taken_up_once_its_workspace_exists(

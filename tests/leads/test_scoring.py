@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from tests.leads.stage import scoring_by, scorings
+from tests.leads.stage import scoring_by, scorings, somebody_waits
 
 from leadjobs.app import App
 from leadjobs.core.report import Report
@@ -22,7 +22,6 @@ from leadjobs.web.delivery import Delivery
 
 Db = AsyncConnection[DictRow]
 BASE = "https://ops.example.test"
-WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 MAYA = REPLIES[0]
 
 
@@ -196,8 +195,7 @@ async def test_who_is_opting_out_while_the_score_is_kept_is_disqualified(
     openai.answer = scoring_by(score)
     running = asyncio.create_task(app.runner.run())
     async with asyncio.timeout(10), opting_out:  # which commits at its end
-        while not await all_of(db, WAITS):
-            pass
+        await somebody_waits(db)
     await running
 
     assert (1, "Disqualified: said so by telephone") == tuple(

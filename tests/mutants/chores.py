@@ -2,7 +2,9 @@
 
 from tests.mutants.guard import CORE, ENQUEUE, RUNNER, STORE, Guard, py, sql
 
-EFFECTS, BUDGETS = f"{RUNNER}/test_runner_effects.py::test_", f"{RUNNER}/test_runner_budgets.py::test_"
+EFFECTS, OVERTAKEN, BUDGETS = (
+    f"{RUNNER}/test_runner_{name}.py::test_" for name in ("effects", "effects_owners", "budgets")
+)
 STEPS, COMMIT = f"{RUNNER}/test_runner_steps.py::test_", f"{RUNNER}/test_runner_commit.py::test_"
 SCHEDULES, TICKS = f"{STORE}/test_schedules.py::test_", f"{CORE}/test_schedule.py::test_"
 PRUNING, BULK, FENCES = (f"{STORE}/test_{name}.py::test_" for name in ("pruning", "dead_letters", "fences"))
@@ -16,7 +18,7 @@ WAITED_FOR = f"{FENCES}a_takeover_under_way_is_waited_for"
 UNKNOWN = f"{EFFECTS}a_lost_answer_is_shown_to_a_person_and_never_sent_again"
 NOT_TWICE = f"{EFFECTS}a_later_run_gets_the_receipt_and_sends_nothing"
 FORMER, BY_HAND = (
-    f"{EFFECTS}a_former_owner_sends_and_keeps_nothing",
+    f"{OVERTAKEN}a_former_owner_sends_and_keeps_nothing",
     f"{EFFECTS}by_hand_what_does_not_fit_changes_nothing",
 )
 NO_BUDGET = f"{BUDGETS}a_former_owner_changes_no_budget"
@@ -40,19 +42,19 @@ CHORES: tuple[Guard, ...] = (
         f"{EFFECTS}what_was_certainly_not_sent_is_sent_by_the_retry"),
     sql("find_effect", "only the owner is told what stands", "AND job.lease_no = CAST(:lease_no AS integer)", "", FORMER),
     sql("answer_effect", "a run answers its own intent alone", LEASE, "",
-        f"{EFFECTS}a_former_owner_does_not_answer_for_another_run"),
+        f"{OVERTAKEN}a_former_owner_does_not_answer_for_another_run"),
     sql("answer_effect", "what is accepted stays so", "AND state <> 'accepted'", "",
-        f"{EFFECTS}what_is_accepted_is_never_taken_back"),
+        f"{OVERTAKEN}what_is_accepted_is_never_taken_back"),
     sql("answer_effect", "a former owner hears that it is one", "job.lease_no = effect.lease_no", "true",
-        f"{EFFECTS}a_former_owner_still_attaches_the_answer_to_its_own_intent"),
+        f"{OVERTAKEN}a_former_owner_still_attaches_the_answer_to_its_own_intent"),
     sql("accept_looked_up", "what is looked up is the owner's to keep", LEASE, "", f"{FENCES}a_stale_lease_writes_nothing"),
     sql("accept_looked_up", "what is looked up waits for a takeover", LOCK, "", WAITED_FOR),
     sql("accept_looked_up", "what is looked up changes no answer", "AND effect.state = 'intended'", "",
         f"{FENCES}what_was_answered_meanwhile_is_not_looked_up_any_more"),
     py("effects", "an answer outlives a cancellation", 'finished(self._fetch("answer_effect"',
-       '(self._fetch("answer_effect"', f"{EFFECTS}the_receipt_is_kept_while_the_run_is_cut_off"),
+       '(self._fetch("answer_effect"', f"{OVERTAKEN}the_receipt_is_kept_while_the_run_is_cut_off"),
     py("effects", "nothing is sent once the time is over", "if self._time_left() <= 0:", "if False:",
-       f"{EFFECTS}nothing_is_sent_once_the_time_is_over"),
+       f"{OVERTAKEN}nothing_is_sent_once_the_time_is_over"),
     py("effects", "two who ask at once take turns", "async with self._turns[name]:", "if True:",
        f"{EFFECTS}asked_for_twice_at_once_it_is_sent_once"),
     py("effects", "what is unknown is not sent", "raise EffectUnknownError(self._unknown(effect, why))",
@@ -118,7 +120,7 @@ CHORES: tuple[Guard, ...] = (
     py("flight", "a commit is fenced", 'await fence(connection, self.claimed.lease, "job.commit()")', "pass",
        f"{COMMIT}a_former_owner_commits_nothing"),
     py("store/connection", "a write goes on in a cancellation", "await asyncio.shield(task)", "await task",
-       f"{EFFECTS}the_receipt_is_kept_while_the_run_is_cut_off"),
+       f"{OVERTAKEN}the_receipt_is_kept_while_the_run_is_cut_off"),
     py("store/connection", "nothing is prepared", '"prepare_threshold": None', '"prepare_threshold": 1',
        f"{RUNNER}/test_runner_database.py::test_nothing_is_prepared_on_a_connection"),
     # Schedules

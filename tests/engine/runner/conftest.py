@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, LiteralString
@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
+from tests.engine.runner.sending import Slow
 
 from leadjobs import Handler, JobId, NewJob, Registry, Runner, enqueue_many
 from leadjobs.core.clock import SystemClock
@@ -134,3 +135,11 @@ async def stage(url: str, db: psycopg.AsyncConnection[DictRow]) -> AsyncIterator
 def in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     """Streams that are discovered together take their turns in the order of their names, and not in a random one."""
     monkeypatch.setattr("leadjobs.core.plan.random.sample", lambda streams, _: sorted(streams))
+
+
+@pytest.fixture
+def slow() -> Iterator[Slow]:
+    """It is let go after the test, however that ended."""
+    provider = Slow()
+    yield provider
+    provider.go.set()

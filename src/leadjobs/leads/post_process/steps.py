@@ -36,7 +36,8 @@ from leadjobs.leads.tables import InboxEvent, Lead, LeadIdentity, Message, Reply
 NO_MODEL = "no model is configured"
 SENTIMENT_MESSAGES, SENTIMENT_CHARS = 20, 8_000
 DRAFT_MESSAGES, DRAFT_CHARS = 40, 16_000
-HISTORY_SECONDS, FEWEST_SECONDS = 10.0, 2.0
+HISTORY_SECONDS = 10.0  # at most, for what was said before
+FEWEST_SECONDS = 2.0  # with less left of the run it is not asked for
 
 
 async def consent(visit: Visit) -> None:

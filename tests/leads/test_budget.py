@@ -51,7 +51,8 @@ async def test_sixty_scorings_of_two_seconds_end_in_ten_second_cron_calls(
             "SELECT (SELECT count(*) FROM lead WHERE overall_score = 3) AS scored,"
             " (SELECT count(*) FROM ai_interaction WHERE feature = 'lead_scoring.score') AS calls,"
             " (SELECT count(*) FROM background_job WHERE state <> 'SUCCEEDED' OR attempts > 0) AS unfinished"
-            ", (SELECT string_agg(DISTINCT error, chr(10)) FROM job_attempt) AS errors"
+            # A run that is started too late on a slow machine is handed back before it asks: no error, and no call.
+            ", (SELECT string_agg(DISTINCT error, chr(10)) FROM job_attempt WHERE ended_as <> 'handed_back') AS errors"
         )
     ).fetchone()
     assert {"scored": JOBS, "calls": JOBS, "unfinished": 0, "errors": None} == row

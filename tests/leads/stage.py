@@ -1,14 +1,10 @@
-"""What the lead half's tests share beside fixtures: what the model says to our questions, and a wait."""
+"""What the lead half's tests share beside fixtures: what the model says to our questions."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from psycopg import AsyncConnection
-
 from leadjobs.testing.openai import Json, OpenAIStandIn
 
-WAITS = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 ANSWERS: dict[str, Json] = {
     "lead_score": {"fitScore": 3, "intentScore": 3, "overallScore": 3, "reasoning": "Asks for a call."},
     "reply_sentiment": {"sentiment": "interested"},
@@ -39,10 +35,3 @@ def calls(openai: OpenAIStandIn, name: str) -> list[dict[str, Any]]:
 def scorings(openai: OpenAIStandIn) -> list[dict[str, Any]]:
     """The requests for a score."""
     return calls(openai, "lead_score")
-
-
-async def somebody_waits(db: AsyncConnection[Any]) -> None:
-    """Until a transaction waits for another's lock."""
-    async with asyncio.timeout(10):
-        while not await (await db.execute(WAITS)).fetchall():
-            pass

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from tests.leads.stage import somebody_waits
+from tests.engine.locks import until_somebody_waits
 
 from leadjobs.app import App
 from leadjobs.demo.posts import post
@@ -154,7 +154,7 @@ async def test_two_deliveries_of_one_reply_at_once_make_one_message(app: App, wo
     async with Transactions(url, at_once=1).begin() as first:
         await Keeping(first).keep(replied, read(adapter, replied))
         second = asyncio.create_task(app.inbox.receive(interested))
-        await somebody_waits(db)
+        await until_somebody_waits(db)
 
     assert "kept" == (await second).what
     assert ONE_OF_EACH | {"inbox_event": 2} == await counted(db)

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow
-from tests.leads.stage import scoring_by, scorings, somebody_waits
+from tests.engine.locks import until_somebody_waits
+from tests.leads.stage import scoring_by, scorings
 
 from leadjobs.app import App
 from leadjobs.core.report import Report
@@ -195,7 +196,7 @@ async def test_who_is_opting_out_while_the_score_is_kept_is_disqualified(
     openai.answer = scoring_by(score)
     running = asyncio.create_task(app.runner.run())
     async with asyncio.timeout(10), opting_out:  # which commits at its end
-        await somebody_waits(db)
+        await until_somebody_waits(db)
     await running
 
     assert (1, "Disqualified: said so by telephone") == tuple(

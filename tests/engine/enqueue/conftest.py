@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import psycopg
 import pytest
 from psycopg.rows import DictRow, dict_row
+from tests.engine.locks import waiting
 from tests.engine.pooled import PSYCOPG
 
 PATIENCE = 20.0  # seconds until a fact that does not come true fails its test
@@ -32,9 +33,8 @@ def until_blocked(db: psycopg.AsyncConnection[DictRow]) -> Callable[..., Awaitab
     """Waits until these connections wait for a lock, and no others."""
 
     async def wait(*connections: psycopg.AsyncConnection[DictRow]) -> None:
-        query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
         async with asyncio.timeout(PATIENCE):
-            while len(connections) != len(await (await db.execute(query)).fetchall()):
+            while len(connections) != await waiting(db):
                 pass
 
     return wait

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.engine.locks import until_somebody_waits
 
 from leadjobs import Done, Job, LeaseLostError, NewJob, Outcome, OverBudgetError, RetryPolicy, handler
 from leadjobs.errors import StoreError
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 AnyJob = Job[dict[str, Any]]
 AT_ONCE = RetryPolicy(base=timedelta(), max_attempts=5)
 SPENDING = NewJob(type="SPENDING", tenant="acme")
-WAITING_FOR_A_LOCK = (
-    "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-)
 IDLE = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in%%'"
 CONSERVED = """
 SELECT coalesce(bool_and(day.used = spent.sum), true) AND count(*) > 0 FROM job_budget_day AS day
@@ -195,7 +193,7 @@ async def test_what_was_told_is_kept_while_the_run_is_cut_off(stage: "Stage") ->
 
         runner = stage.runner(run)
         running = asyncio.create_task(runner.run())
-        await stage.until(WAITING_FOR_A_LOCK)
+        await until_somebody_waits(stage.db)
         runner.stop()
         while runs[0].cut is None:  # noqa: ASYNC110  (an attribute sets no event)
             await asyncio.sleep(0)
@@ -272,7 +270,7 @@ async def test_days_are_locked_in_one_order_whatever_a_handler_says(stage: "Stag
         async with stage.connection() as other:
             await other.execute("SELECT FROM job_budget_day WHERE unit = 'a' FOR UPDATE")
             await waits
-            await stage.until(WAITING_FOR_A_LOCK)
+            await until_somebody_waits(stage.db)
             await other.execute("SELECT FROM job_budget_day WHERE unit = 'b' FOR UPDATE NOWAIT")
 
     today = "CAST(now() AT TIME ZONE 'UTC' AS date)"
@@ -320,7 +318,7 @@ async def test_a_cap_that_is_raised_meanwhile_counts(stage: "Stage") -> None:
     async with stage.connection() as other:
         await other.execute("SELECT FROM job_budget_day FOR UPDATE")
         running = asyncio.create_task(stage.runner(spending({"tokens": 6}, tokens=6)).run())
-        await stage.until(WAITING_FOR_A_LOCK)
+        await until_somebody_waits(stage.db)
         await cap(stage, 11)
         await other.rollback()
     assert 1 == (await running).succeeded

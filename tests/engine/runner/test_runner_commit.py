@@ -11,6 +11,7 @@ import pytest
 from psycopg.rows import DictRow
 from sqlalchemy import NullPool, text
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
+from tests.engine.locks import until_somebody_waits
 from tests.engine.pooled import engine_options
 
 from leadjobs import Done, GiveUp, Job, LeaseLostError, NewJob, Outcome, RetryPolicy, Skip, handler
@@ -152,9 +153,7 @@ async def test_a_takeover_has_to_wait_between_the_fence_and_the_commit(stage: "S
     async with stage.connection(autocommit=True) as operator:
         params = {"id": id_, "reason": "cancelled", "now": None}
         cancelling = asyncio.create_task(operator.execute(statement("cancel").for_psycopg, params))
-        await stage.until(
-            "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await until_somebody_waits(stage.db)
         go.set()
         report = await running
         assert await (await cancelling).fetchall() == []

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.engine.locks import until_somebody_waits
 from tests.engine.runner.sending import AT_ONCE, SENDING, AnyJob, Provider, Slow, effects, sending
 
 from leadjobs import (
@@ -163,9 +164,7 @@ async def test_the_receipt_is_kept_while_the_run_is_cut_off(stage: "Stage") -> N
 
         runner = stage.runner(run)
         running = asyncio.create_task(runner.run())
-        await stage.until(
-            "SELECT count(*) = 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-        )
+        await until_somebody_waits(stage.db)
         runner.stop()
         while runs[0].cut is None:  # noqa: ASYNC110  (an attribute sets no event)
             await asyncio.sleep(0)

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from psycopg.rows import DictRow
+from tests.engine.locks import waiting
 
 from leadjobs import Done, NewJob, OnConflict, enqueue
 from leadjobs.errors import StoreError
@@ -55,9 +56,8 @@ async def ask(shelf: Shelf, statement_name: str, claimed: Claimed, /, **binds: A
 
 async def blocked_or_done(shelf: Shelf, task: asyncio.Task[Any]) -> None:
     """Wait until somebody waits for a lock, or the task for nobody any more."""
-    query = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with connect(shelf.url) as watcher, asyncio.timeout(PATIENCE):
-        while not task.done() and not await (await watcher.execute(query)).fetchall():
+        while not task.done() and not await waiting(watcher):
             pass
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncSession
+from tests.engine.locks import until_somebody_waits
 from tests.leads.backfill.stage import MINUTE, BackfillStage
 
 from leadjobs import enqueue_many
@@ -245,11 +246,7 @@ async def test_a_resume_cannot_miss_a_driver_that_ends(stage: BackfillStage) -> 
         await backfill_desk.resume(session, backfill_id, model="gpt-6-luna")
         await session.flush()
         running = asyncio.create_task(stage.runner().run())
-        async with asyncio.timeout(15):
-            while not await stage.count(  # noqa: ASYNC110  (facts in a database set no event)
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            ):
-                await asyncio.sleep(0.01)
+        await until_somebody_waits(stage.db)
         await session.commit()
     await running
     assert (2, "PENDING") == (await stage.enqueued(), (await stage.driver())["state"])

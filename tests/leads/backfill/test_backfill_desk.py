@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import psycopg
 import pytest
+from tests.engine.locks import until_somebody_waits
 from tests.leads.backfill.stage import MODEL, PLENTY, BackfillStage
 
 from leadjobs.errors import SettingsError
@@ -14,18 +15,11 @@ from leadjobs.leads.scoring.backfill import BackfillError, BackfillId, Limits, S
 from leadjobs.store.connection import connect
 from leadjobs.store.desk import Desk
 
-WAITS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
 CLAIM = """
 UPDATE background_job SET state = 'RUNNING', lease_until = now() + interval '1 day', lease_no = 1
  WHERE id = (SELECT min(id) FROM background_job WHERE type = 'LEAD_SCORING_POST_PROCESS')
 """
 LIMITS = Limits(leads_per_minute=60, max_usd_micros=PLENTY)
-
-
-async def wait_for_a_lock(stage: BackfillStage) -> None:
-    async with asyncio.timeout(15):
-        while not await stage.count(WAITS):  # noqa: ASYNC110  (facts in a database set no event)
-            await asyncio.sleep(0.01)
 
 
 async def test_a_plan_counts_and_changes_nothing(stage: BackfillStage) -> None:
@@ -71,7 +65,7 @@ async def test_two_starts_at_once_are_one_backfill(stage: BackfillStage) -> None
         scope = Scope(workspace_id=WorkspaceId(stage.workspace))
         await backfill_desk.start(session, scope, LIMITS, model=MODEL, by="ada")
         second = asyncio.create_task(stage.start())
-        await wait_for_a_lock(stage)
+        await until_somebody_waits(stage.db)
         await session.commit()
     with pytest.raises(BackfillError, match=rf"backfill \d+ is running over workspace {stage.workspace}: pause or"):
         await second
@@ -144,7 +138,7 @@ async def test_a_job_that_is_claimed_meanwhile_is_let_run(stage: BackfillStage) 
     async with await psycopg.AsyncConnection.connect(stage.url) as claiming:
         await claiming.execute(CLAIM)
         cancelling = asyncio.create_task(stage.cancel(backfill_id))
-        await wait_for_a_lock(stage)
+        await until_somebody_waits(stage.db)
         await claiming.commit()
     assert 2 == await cancelling
     assert 1 == await stage.count("SELECT count(*) FROM background_job WHERE state = 'RUNNING'")

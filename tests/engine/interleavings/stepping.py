@@ -1,7 +1,8 @@
 """Runs scripts of a few steps on connections of their own, in every order in which the steps may follow each other.
 
 A script is an async generator: each ``yield`` ends a step.  A step that waits for a lock is noticed by what the
-database says of its backend; the others go on, and it does too once it is let.
+database says of the backend that its connection has now, which it knows by the connection's name: behind a pooler it
+has another one for each transaction.  The others go on, and it does too once it is let.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from typing import Any, Self
 import psycopg
 from psycopg.rows import DictRow, dict_row
 from tests.engine.history import History
+from tests.engine.pooled import PSYCOPG
 
 from leadjobs import JobId, Verdict
 from leadjobs.core.job import Lease
@@ -25,6 +27,12 @@ from leadjobs.testing.clock import FakeClock
 PATIENCE = 20.0  # seconds until a step that neither ends nor waits for a lock fails its test
 NOON = datetime(2035, 11, 23, 12, tzinfo=UTC)  # after all that the database's own clock says
 Db = psycopg.AsyncConnection[DictRow]
+
+PREPARED: dict[str, Any] = {"prepare_threshold": 1} | PSYCOPG  # the same few statements, thousands of times
+WAITS = """
+SELECT coalesce(bool_or(pg_blocking_pids(pid) <> '{}'), false) AS waits
+  FROM pg_stat_activity WHERE datname = current_database() AND application_name = %s
+"""
 
 OWN = "CREATE TABLE own (job_id bigint, lease_no integer)"
 FORGET = """
@@ -51,16 +59,21 @@ class World:
 
 @dataclass
 class Part:
-    """One script's connection, and what it was told."""
+    """One script's connection, and what it was told; its place is that of its connection."""
 
     name: str
     connection: Db
     world: World
+    place: int
     settled: set[JobId] = field(default_factory=set)
     claimed: list[Lease] = field(default_factory=list)
     verdict: Verdict | None = None
-    payload: int = 0
     was_refused: bool = False
+
+    @property
+    def payload(self) -> int:
+        """What its requests say; those of a scene say 0."""
+        return self.place + 1
 
     @property
     def store(self) -> JobStore:
@@ -124,9 +137,11 @@ class Theatre:
     async def __aenter__(self) -> Self:
         await self.history.install()
         await self.db.execute(OWN)
-        self.db.prepare_threshold = 1  # the same few statements, thousands of times
-        for _ in range(3):
-            opened = await psycopg.AsyncConnection.connect(self.url, row_factory=dict_row, prepare_threshold=1)
+        self.db.prepare_threshold = PREPARED["prepare_threshold"]
+        for place in range(3):
+            opened = await psycopg.AsyncConnection.connect(
+                self.url, row_factory=dict_row, application_name=f"part {place}", **PREPARED
+            )
             self._connections.append(await self._stack.enter_async_context(opened))
         return self
 
@@ -141,7 +156,7 @@ class Theatre:
     async def play(self, world: World, scripts: Sequence[Script], order: Sequence[int]) -> list[Part]:
         """Take the steps in this order; a part that waits for another takes its own when it may."""
         parts = [
-            Part(each.name, connection, world, payload=place + 1)
+            Part(each.name, connection, world, place)
             for place, (each, connection) in enumerate(zip(scripts, self._connections, strict=False))
         ]
         walks = [_Walk(part, each.run(part), self.db) for part, each in zip(parts, scripts, strict=True)]
@@ -197,6 +212,5 @@ class _Walk:
         return True
 
     async def _is_waiting(self) -> bool:
-        query = "SELECT pg_blocking_pids(%s) <> '{}' AS waits"
-        (row,) = await (await self.db.execute(query, [self.part.connection.info.backend_pid])).fetchall()
+        (row,) = await (await self.db.execute(WAITS, [f"part {self.part.place}"])).fetchall()
         return bool(row["waits"])

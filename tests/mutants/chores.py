@@ -99,7 +99,7 @@ CHORES: tuple[Guard, ...] = (
     py("budgets", "what was told outlives a cancellation", "await finished(self._told(", "await (self._told(",
        f"{BUDGETS}what_was_told_is_kept_while_the_run_is_cut_off"),
     py("budgets", "what was told is kept where the block raises", "                await self._settle(ids, spend)\n",
-       "                pass\n", f"{BUDGETS}what_was_told_is_kept_where_the_block_raises"),
+       "                pass\n", f"{BUDGETS}what_is_not_told_stays_reserved_as_unknown"),
     py("budgets", "a cap that was raised meanwhile counts", "raise psycopg.Rollback", "raise self._lost('')",
        f"{BUDGETS}a_cap_that_is_raised_meanwhile_counts"),
     py("core/ending", "over budget costs no attempt", "if isinstance(error, OverBudgetError):", "if False:", OVER),

@@ -170,13 +170,6 @@ async def test_what_is_not_told_stays_reserved_as_unknown(
     assert await stage.value(CONSERVED)
 
 
-async def test_what_was_told_is_kept_where_the_block_raises(stage: "Stage") -> None:
-    """The call was made, and it is known what it took."""
-    await stage.add(SPENDING)
-    assert 1 == (await stage.runner(spending({"tokens": 3}, fails=True, tokens=10)).run()).failed
-    assert {"tokens": (3, 0)} == await day(stage)
-
-
 async def test_what_was_told_is_kept_while_the_run_is_cut_off(stage: "Stage") -> None:
     """A cancellation between the end of the block and the settling does not lose what the call took."""
     runs: list[Any] = []

@@ -12,7 +12,8 @@ from leadjobs.budgets import Budgets
 from leadjobs.core.clock import Clock, Deadline
 from leadjobs.core.ending import Ending, Run, endings_json, results_json
 from leadjobs.core.job import Job
-from leadjobs.core.outcome import Outcome
+from leadjobs.core.limit import names_of
+from leadjobs.core.outcome import Hold, Outcome
 from leadjobs.core.progress import Progress
 from leadjobs.core.registry import Handler
 from leadjobs.effects import Effects
@@ -133,7 +134,7 @@ class Flight:
         """Lock the job under its lease, end it, and commit, all in the caller's transaction."""
         if self.is_committed:
             raise StoreError(f"job {self.claimed.id} is committed already: job.commit() is a handler's last act")
-        ending = self._with_news(self._run.said(outcome))
+        ending = self._with_news(self._said(outcome))
         await fence(connection, self.claimed.lease, "job.commit()")
         now = self._tower.clock.database_now()
         if (told := results_json([ending])) is not None:
@@ -165,7 +166,7 @@ class Flight:
             return self._run.misfit(error)
         try:
             outcome = await self._handler.run(self._job(payload))
-            return None if self.is_committed else self._run.said(outcome)
+            return None if self.is_committed else self._said(outcome)
         except LeaseLostError:
             return None
         except asyncio.CancelledError as error:
@@ -174,6 +175,20 @@ class Flight:
             if isinstance(error, KeyboardInterrupt | GeneratorExit):
                 raise
             return self._out_of_time(error) if isinstance(error, OutOfTimeError) else self.broke(error)
+
+    def _said(self, outcome: Outcome) -> Ending:
+        """The ending of what the handler returned.
+
+        Raises:
+            ValueError: a hold would not hold this job back: it would run again and again at no attempt.
+        """
+        if isinstance(outcome, Hold) and outcome.on not in names_of(self._handler.type.subjects, self.claimed.tenant):
+            raise ValueError(
+                f"a hold on {outcome.on!r} does not hold back this job of {self.claimed.type}, of tenant "
+                f"{self.claimed.tenant!r}: hold what its type says it uses, such as uses=[{outcome.name!r}], for all "
+                "tenants or for its own"
+            )
+        return self._run.said(outcome)
 
     def _cancelled(self) -> Ending:
         """The ending of a handler that was cancelled, by the runner or by whoever else."""

@@ -16,6 +16,18 @@ SELECT 'GREET', 't' || n % 2, 'FAILED', 'gave up: no lead ' || n, now() - interv
 """
 
 
+def test_a_tick_says_what_it_did_and_leaves_out_what_it_did_not(cli: Cli, url: str) -> None:
+    """For people a table without noughts; for scripts all of it, always."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("INSERT INTO background_job (type, tenant) VALUES ('NEWER', ''), ('OTHER', '')")
+    lines = [line.split(maxsplit=1) for line in cli("tick").stdout.splitlines()]
+    told = {name: value.strip() for name, value in lines}
+    assert ("drained", "NEWER, OTHER") == (told["stopped"], told["unknownTypes"])
+    assert not {"tooLong", "claimed", "failed"} & told.keys()
+    both = {"unknownTypes": ["NEWER", "OTHER"], "tooLong": [], "claimed": 0}
+    assert both.items() <= json.loads(cli("tick", "--json").stdout).items()
+
+
 def test_schedules_are_listed_paused_resumed_and_run(cli: Cli) -> None:
     """What a runner has declared; a run out of turn adds a job and moves no tick."""
     cli("tick")

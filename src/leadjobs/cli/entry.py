@@ -163,7 +163,8 @@ def _print_report(report: Report, *, as_json: bool) -> None:
     if as_json:
         print_json(fields)
     else:
-        print_table(("what", "value"), [(name, value) for name, value in fields.items() if value not in (0, None, [])])
+        told = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in fields.items()}
+        print_table(("what", "value"), [(name, value) for name, value in told.items() if value not in (0, None, "")])
 
 
 def main() -> None:

@@ -21,7 +21,6 @@ from json import dumps
 from typing import Any, Literal, NamedTuple, TypedDict
 
 from leadjobs.core.job import JobId, Lease, State
-from leadjobs.core.limit import of_tenant
 from leadjobs.core.outcome import Done, GiveUp, Hold, Outcome, Retry, Skip, Snooze
 from leadjobs.core.progress import result_json
 from leadjobs.core.retry import RetryPolicy, retry_after_of
@@ -134,9 +133,9 @@ class Run(NamedTuple):
     def held(self, hold: Hold) -> Ending:
         """The job waits, in its place, for as long as what it uses is held."""
         by = Held(
-            hold_name=hold.name if hold.tenant is None else of_tenant(hold.name, hold.tenant),
+            hold_name=hold.on,
             hold_kind="exhausted" if hold.until is None else "busy",
-            hold_seconds=max(0.0, hold.until.total_seconds()) if isinstance(hold.until, timedelta) else None,
+            hold_seconds=hold.until.total_seconds() if isinstance(hold.until, timedelta) else None,
             hold_until=hold.until if isinstance(hold.until, datetime) else None,
         )
         return self._ending(State.PENDING, f"held: {hold.why}")._replace(held=by)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from leadjobs.core.limit import check_resource
+from leadjobs.core.limit import check_resource, of_tenant
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +81,10 @@ class GiveUp:
 class Hold:
     """What this job uses is busy, or used up: it waits, and so does all else that uses it, for every runner.
 
-    ``name`` is a resource, or a job type; ``tenant`` holds back that tenant's jobs alone.  ``until`` is a span from now
-    (by the database clock) or an aware instant; None means until a person lets go (``leadjobs holds release``).  Uses
-    no attempt.  Of two holds on one name the longer one stands.
+    ``name`` is a resource that the job's type says it ``uses``, or the type itself; ``tenant`` holds back that tenant's
+    jobs alone.  ``until`` is a span from now (by the database clock) or an aware instant, a second from now at the
+    least; None means until a person lets go (``leadjobs holds release``).  Uses no attempt, so what would not hold this
+    very job back is an error of the run, and uses one.  Of two holds on one name the longer one stands.
 
     >>> Hold("openai/gpt-6-luna", timedelta(seconds=20), "429, Retry-After 20").name
     'openai/gpt-6-luna'
@@ -99,6 +100,11 @@ class Hold:
         check_resource(self.name)
         if isinstance(self.until, datetime) and self.until.tzinfo is None:
             raise ValueError("Hold(until=…) needs an aware datetime, such as datetime.now(UTC), or a timedelta")
+
+    @property
+    def on(self) -> str:
+        """The name that is held, of all tenants or of one."""
+        return self.name if self.tenant is None else of_tenant(self.name, self.tenant)
 
 
 Outcome = Done | Skip | Retry | Snooze | GiveUp | Hold

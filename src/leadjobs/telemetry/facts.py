@@ -148,6 +148,6 @@ def tell(fact: Fact) -> None:
     if is_told(type(fact)):
         values = vars(fact)
         words = " ".join(
-            f"{name}={value!r}" if isinstance(value, str) else f"{name}={value}" for name, value in values.items()
+            f"{name}={str(value)!r}" if isinstance(value, str) else f"{name}={value}" for name, value in values.items()
         )
         logger.log(fact.level, "%s %s", fact.name, words, extra={"fact": {"event": fact.name, **values}})

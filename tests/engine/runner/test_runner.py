@@ -289,6 +289,7 @@ async def test_facts_are_told_without_payloads(stage: "Stage", caplog: pytest.Lo
     assert sorted(fact["event"] for fact in facts) == ["job.ended", "job.ended", "runner.ended"]
     assert set() == {"name", "level"} & set().union(*facts)
     assert {"GREET", "FAILS"} == {fact["type"] for fact in facts if fact["event"] == "job.ended"}
+    assert "state='SUCCEEDED' ended_as=None" in caplog.text
     assert "5550100" not in caplog.text
     assert "5550100" not in str([record.__dict__ for record in caplog.records])
 

@@ -130,16 +130,58 @@ async def test_of_two_holds_on_one_name_the_longer_stands(stage: "Stage") -> Non
     (row,) = await stage.rows("SELECT extract(epoch FROM until - now()) AS seconds FROM job_hold")
     assert 3500 < row["seconds"] <= 3600
 
-    await stage.db.execute("UPDATE job_hold SET until = NULL, kind = 'paused'")
-    spans = iter([60])
-    await stage.db.execute("UPDATE background_job SET type = 'TELL'")
-
-    @handler("TELL", payload=dict)
-    async def tell(job: AnyJob) -> Outcome:
+    @handler("ASK", payload=dict, uses=["openai"])
+    async def paused_meanwhile(job: AnyJob) -> Outcome:
+        await hold(stage, "openai")
         return Hold("openai", timedelta(seconds=60), "429")
 
-    await stage.runner(tell, budget=timedelta(seconds=80), concurrency=1).run(timedelta(seconds=70))
+    await stage.db.execute("DELETE FROM job_hold")
+    await stage.runner(paused_meanwhile, concurrency=1).run()
     assert ("paused", None) == tuple((await stage.rows("SELECT kind, until FROM job_hold"))[0].values())
+
+
+@pytest.mark.parametrize(
+    "until",
+    [timedelta(), timedelta(days=-1), datetime(2020, 1, 1, tzinfo=UTC)],
+    ids=["no time", "less than none", "the past"],
+)
+async def test_a_hold_lasts_for_a_second_at_the_least(stage: "Stage", until: timedelta | datetime) -> None:
+    """A provider's Retry-After of 0, or a date that its clock has passed: the job must not spin, at no attempt."""
+
+    @handler("ASK", payload=dict, uses=["openai"], timeout=0.3)
+    async def ask(job: AnyJob) -> Outcome:
+        return Hold("openai", until, "429")
+
+    await stage.add(NewJob(type="ASK"))
+    report = await stage.runner(ask, budget=timedelta(seconds=0.5)).run()
+
+    assert (1, "drained") == (report.snoozed, report.stopped)
+    assert timedelta(seconds=1) == await stage.value("SELECT until - created_at FROM job_hold")
+
+
+@pytest.mark.parametrize("tenant", [None, "mine", "other"])
+@pytest.mark.parametrize("is_committed", [True, False], ids=["committed", "returned"])
+async def test_a_hold_that_does_not_hold_the_job_back_is_an_error(
+    stage: "Stage", tenant: str | None, *, is_committed: bool
+) -> None:
+    """It would run again at once, for ever and at no attempt: a type says what it uses, and a tenant holds its own."""
+    name = "openai" if tenant == "other" else "twilio"
+
+    @handler("ASK", payload=dict, uses=["openai"], timeout=1)
+    async def ask(job: AnyJob) -> Outcome:
+        told = Hold(name, None, "429", tenant=tenant)
+        if is_committed:
+            async with stage.connection() as connection:
+                await job.commit(connection, told)
+        return told
+
+    (job,) = await stage.add(NewJob(type="ASK", tenant="mine"))
+    report = await stage.runner(ask, budget=timedelta(seconds=2)).run()
+
+    assert (1, 0, 0) == (report.retried, report.snoozed, await stage.value("SELECT count(*) FROM job_hold"))
+    reason = (await stage.job(job))["reason"]
+    assert f"ValueError: a hold on '{name}{'' if tenant is None else '@' + tenant}' does not hold back" in reason
+    assert f"this job of ASK, of tenant 'mine': hold what its type says it uses, such as uses=['{name}']" in reason
 
 
 async def test_a_former_owner_holds_nobody_back(stage: "Stage") -> None:

@@ -6,7 +6,6 @@ from typing import ClassVar
 from leadjobs.core.outcome import Hold
 from leadjobs.errors import ProviderError, ProviderRefusedError, ProviderUnavailableError
 
-_MIN_WAIT = 1.0  # seconds, where the provider asks for less: waiting costs no attempt, so it must not spin
 _MAX_WAIT = 6 * 3600.0  # seconds, where it asks for more
 
 
@@ -37,8 +36,7 @@ class ModelBusyError(ProviderUnavailableError):
         """What the job returns: it waits, and so do all others that use the same, at no cost in attempts."""
         if self.retry_after is None:
             return Hold(self._uses, None, f"{self}, then `leadjobs holds release {self._uses}`")
-        seconds = min(_MAX_WAIT, max(_MIN_WAIT, self.retry_after))
-        return Hold(self._uses, timedelta(seconds=seconds), str(self))
+        return Hold(self._uses, timedelta(seconds=min(_MAX_WAIT, self.retry_after)), str(self))
 
 
 class QuotaExhaustedError(ModelBusyError):

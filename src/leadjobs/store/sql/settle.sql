@@ -2,7 +2,8 @@
 -- the state (so that only the primary key can serve it), and only once the row is locked.  Rows that somebody else has locked
 -- are stepped over: try them again, or lock them first (fence.sql).  A job that was given a next payload while it ran is
 -- waiting again, whatever became of this run.  A live job waits for its next attempt in the lane 'retry'.
--- A run that found what it uses busy puts a hold on that name; of two holds on one name the longer stands.
+-- A run that found what it uses busy puts a hold on that name, for a second at the least, for the run used no attempt and
+-- must not spin; of two holds on one name the longer stands.
 -- moves: RUNNING -> PENDING, SUCCEEDED, FAILED: its run has ended, see above
 WITH ending AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(CAST(:endings AS jsonb))
@@ -50,7 +51,10 @@ WITH ending AS MATERIALIZED (
 ), held_back AS (
     INSERT INTO job_hold AS hold (name, kind, reason, until)
     SELECT DISTINCT ON (hold_name) hold_name, hold_kind, reason,
-           coalesce(hold_until, coalesce(CAST(:now AS timestamptz), now()) + make_interval(secs => hold_seconds)) AS until
+           CASE WHEN hold_until IS NOT NULL OR hold_seconds IS NOT NULL
+                THEN greatest(coalesce(CAST(:now AS timestamptz), now()) + interval '1 second',
+                              coalesce(CAST(:now AS timestamptz), now()) + make_interval(secs => hold_seconds),
+                              hold_until) END AS until
       FROM ours WHERE hold_name IS NOT NULL
      ORDER BY hold_name, until DESC NULLS FIRST
         ON CONFLICT (name) DO UPDATE

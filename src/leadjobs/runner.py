@@ -32,7 +32,7 @@ from leadjobs.store.connection import OwnConnection, Transactions, connect
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.store.limits import LimitStore
 from leadjobs.tally import Tally
-from leadjobs.telemetry import InvocationEnded, tell
+from leadjobs.telemetry import InvocationEnded, StoodStill, tell
 
 if TYPE_CHECKING:
     from leadjobs.timetable import Timetable
@@ -41,6 +41,7 @@ LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while
 STARTS_AT_ONCE = 20  # handlers, before the event loop may do something else
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
 TIME_OUT_EVERY = 0.05  # seconds between looks for handlers that run past their timeouts
+STILL_FROM = 1.0  # seconds that such a look comes late by, from which it is told
 PATIENCE = 5.0  # seconds that an idle invocation waits for a limit to open; what opens later is the next one's
 NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
 
@@ -151,6 +152,7 @@ class _Invocation:
         self._connection: OwnConnection
         self._tally = Tally(self._clock)
         self._looked_at = self._noted_at = self._clock.monotonic()
+        self._still_until = float("-inf")
 
     def stop(self) -> None:
         """End soon."""
@@ -171,15 +173,17 @@ class _Invocation:
                 durations=self._tally.durations,
             )
             settling = asyncio.create_task(self._settler.settle_all())
-            watching = asyncio.create_task(self._time_out())
+            watching = asyncio.create_task(self._watch())
+            limit = asyncio.timeout(_finite(self._deadline.seconds_left() - self._reserve / 2))
             try:
-                async with asyncio.timeout(_finite(self._deadline.seconds_left() - self._reserve / 2)):
+                async with limit:
                     await self._rescue(store)
                     self._stopped = await self._drain(store, claimer)
                     if self._stopped == "drained":
                         await self._prune()
             except (psycopg.OperationalError, TimeoutError):
-                self._stopped = "database"
+                was_still = limit.expired() and self._still_until >= (limit.when() or 0.0)
+                self._stopped = "deadline" if was_still else "database"
             finally:
                 await self._land(settling)
                 watching.cancel()
@@ -248,12 +252,20 @@ class _Invocation:
         self._claimer.ended(flight.claimed.stream, for_want_of_time=flight.unused > 0)
         self._tally.settled(flight, fate)
 
-    async def _time_out(self) -> None:
-        """Cancel handlers that run past their timeouts, a moment late at most: a timer for each would cost more."""
+    async def _watch(self) -> None:
+        """Cancel handlers that run past their timeouts, a moment late at most: a timer for each would cost more.
+
+        Where it comes late itself, a handler has blocked the event loop, or the process was frozen: that is told.
+        """
         loop = asyncio.get_running_loop()
         while True:
+            expected = loop.time() + TIME_OUT_EVERY
             await asyncio.sleep(TIME_OUT_EVERY)
             now = loop.time()
+            if now - expected >= STILL_FROM:
+                self._still_until = now
+                types = sorted({flight.claimed.type for flight in self._flights.values()})
+                tell(StoodStill(seconds=round(now - expected, 1), types=", ".join(types)))
             for flight in [flight for flight in self._flights.values() if flight.overdue_at <= now]:
                 flight.time_out()
 

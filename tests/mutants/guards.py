@@ -106,6 +106,11 @@ GUARDS = (
     py("flight", "a hold holds back the job that asks for it", "isinstance(outcome, Hold) and outcome.on not in",
        "isinstance(outcome, Hold) and '' in", f"{RUNNER}/test_runner_holds.py::test_a_hold_that_does_not_hold_the_job_back_is_an_error"),
     # G11: what fits the time left
+    py("runner", "a standstill is no fault of the database", 'self._stopped = "deadline" if was_still else "database"',
+       'self._stopped = "database"', f"{RUNNER}/test_runner_stood_still.py"),
+    py("runner", "only a standstill is told", "if now - expected >= STILL_FROM:", "if True:", f"{RUNNER}/test_runner_stood_still.py"),
+    py("runner", "a database that is away is no standstill", "self._still_until >= (limit.when() or 0.0)", "True",
+       f"{RUNNER}/test_runner_stood_still.py"),
     Guard("core/durations.py", "few runs say nothing", "runs.ended.total() < ENOUGH", "not runs.ended",
           (f"{CORE}/test_durations.py", f"{RUNNER}/test_runner_durations.py")),
     Guard("core/durations.py", "never more than the timeout", "return min(timeout, edge * MARGIN)",

@@ -11,6 +11,7 @@ from leadjobs.telemetry.facts import (
     PruneFailed,
     ScheduleTicked,
     SettleFailed,
+    StoodStill,
     is_told,
     tell,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "PruneFailed",
     "ScheduleTicked",
     "SettleFailed",
+    "StoodStill",
     "is_told",
     "tell",
 ]

@@ -104,6 +104,18 @@ class PruneFailed(Fact):
     error_type: str
 
 
+class StoodStill(Fact):
+    """Nothing in the process went on for so many seconds, while runs of these types were on their way.
+
+    A handler blocked the event loop, or the platform froze the process.
+    """
+
+    name = "runner.stood_still"
+    level = logging.WARNING
+    seconds: float
+    types: str
+
+
 class InvocationEnded(Fact):
     """A runner's invocation ended."""
 

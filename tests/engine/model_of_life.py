@@ -96,7 +96,7 @@ class Model:
         """The owner's run has ended; ``span`` is how long the job, or what it uses, is to wait."""
         attempts = job.attempts
         if says == "hold":
-            self._hold(TYPE, None if span is None else self.now + span)
+            self._hold(TYPE, None if span is None else self.now + max(span, timedelta(seconds=1)))
         if job.next_payload is not None:
             job.end_lease("PENDING")
             job.take_next_payload(self.now)

@@ -164,8 +164,8 @@ async def test_a_request_that_was_taken_back_is_not_heard_again(stage: Stage) ->
     assert (await stage.steps())["consent"].startswith("opted out: ")
 
 
-@pytest.mark.parametrize(("asked", "held"), [(0.001, 1.0), (20.0, 20.0), (1e9, 6 * 3600.0)])
-def test_a_hold_lasts_a_second_at_least_and_six_hours_at_most(asked: float, held: float) -> None:
+@pytest.mark.parametrize(("asked", "held"), [(20.0, 20.0), (1e9, 6 * 3600.0)])
+def test_a_hold_lasts_for_six_hours_at_most(asked: float, held: float) -> None:
     busy = ModelBusyError("busy", uses="openai/luna", retry_after=asked)
 
     assert timedelta(seconds=held) == busy.hold.until

@@ -148,6 +148,8 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     # Clay: asked once, within its rows
     py("leads/post_process/clay", "a lead is asked about once", '(Enrichment.status == "asked") & is_recent & is_abandoned', "is_recent & is_abandoned",
        f"{CLAY}a_lead_is_asked_about_once"),
+    py("leads/post_process/opt_out", "a hostile text costs no more than its length", '"{0,4}"', '"*"',
+       "tests/leads/test_opt_out_cost.py"),
     py("leads/post_process/clay", "no more rows than the table takes", ", where=has_room", "", f"{CLAY}the_cap_holds_against_many_at_once"),
     lead_sql("keep_found", "what is known stays", "SET job_title = coalesce(job_title, CAST(:job_title AS text)),\n           company = coalesce(company, CAST(:company AS text))",
              "SET job_title = CAST(:job_title AS text),\n           company = CAST(:company AS text)", f"{FOUND}an_answer_fills_blanks_and_notes_facts"),

@@ -173,6 +173,9 @@ _CARRIER_WORDS: Final = frozenset({"stopall", "cancel", "end", "quit", "revoke",
 _START_WORDS: Final = frozenset({"start", "unstop"})
 
 
+_AT_MOST: Final = "{0,4}"  # of what may come again and again: words that can be read in two ways cost twice for each
+
+
 def _pattern(rule: str) -> str:
     """The regular expression of a rule; each word takes the space behind it along."""
     return "".join(_place(place) for place in rule.split())
@@ -183,7 +186,7 @@ def _place(place: str) -> str:
         return ".*"
     how_often = place[-1] if place[-1] in "?*" else ""
     words = place.removesuffix(how_often).split("|")
-    return f"(?:{'|'.join(map(_choice, words))}){how_often}"
+    return f"(?:{'|'.join(map(_choice, words))}){_AT_MOST if how_often == '*' else how_often}"
 
 
 def _choice(word: str) -> str:

@@ -102,13 +102,14 @@ class Claimer:
         self._drop_places()
         await self._discover(is_idle=is_idle)
         await self._look_back()
-        if not self._is_turn_of_alone():
-            shares, claimed = await self._claim(lambda may: self._rota.deal(free, may=may), free)
-        elif is_idle:
+        shares, claimed = list[Share](), list[Claimed]()
+        if self._is_turn_of_alone():
+            if not is_idle:
+                return None
             shares, claimed = await self._claim(lambda may: self._rota.deal_alone(may=may), free)
-            self._alone_at = self._clock.monotonic() if shares else self._alone_at
-        else:
-            return None
+            self._alone_at = self._clock.monotonic()  # its turn is over also where its limit had no room
+        if not shares:
+            shares, claimed = await self._claim(lambda may: self._rota.deal(free, may=may), free)
         if not shares:
             return None
         self._has_claimed = True
@@ -185,11 +186,21 @@ class Claimer:
             self._past = await self._store.find_durations()
 
     async def _claim(self, deal: _Deal, free: int) -> tuple[list[Share], list[Claimed]]:
-        """Deal, and claim what was dealt: under the locks of the limits that it comes under, if any."""
-        limits = self._limits_in_turn(free)
-        if not limits:
-            shares = deal(self._may)
-            return shares, await self._take(shares)
+        """Deal, and claim what was dealt: under the locks of the limits that it comes under, if any.
+
+        Where none of those had room, the streams behind them are asked too, twice as many each time.
+        """
+        asked = free
+        while limits := self._limits_in_turn(asked):
+            shares, claimed, has_closed = await self._claim_under(limits, deal)
+            if shares or not has_closed:
+                return shares, claimed
+            asked *= 2
+        shares = deal(self._may)
+        return shares, await self._take(shares)
+
+    async def _claim_under(self, limits: list[NamedLimit], deal: _Deal) -> tuple[list[Share], list[Claimed], bool]:
+        """Lock these limits, deal what has room under them and claim it; and whether one had none."""
         try:
             async with self._limits.locked(limits) as rooms:
                 shares = deal(lambda stream: self._may(stream) and rooms.take(self._limits_on(stream)))
@@ -201,7 +212,7 @@ class Claimer:
         now = self._clock.monotonic()
         for name, wait in rooms.closed.items():
             self._closed[name] = _Closed(now + FULL_FOR, "places") if wait is None else _Closed(now + wait, "a rate")
-        return shares, claimed
+        return shares, claimed, bool(rooms.closed)
 
     async def _take(self, shares: list[Share]) -> list[Claimed]:
         if not shares:

@@ -54,6 +54,8 @@ class Effects:
             match await self._look_up(effect):
                 case NotSent():
                     not_sent_under = standing["lease_no"]
+                case None:  # it may have forgotten to say so: what was not sent must not count as sent
+                    raise EffectUnknownError(self._unknown(effect, "the look-up returned nothing"))
                 case Unknown(why):
                     raise EffectUnknownError(self._unknown(effect, why))
                 case receipt:

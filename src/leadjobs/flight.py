@@ -16,6 +16,7 @@ from leadjobs.core.limit import names_of
 from leadjobs.core.outcome import Hold, Outcome
 from leadjobs.core.progress import Progress
 from leadjobs.core.registry import Handler
+from leadjobs.core.retry import RetryPolicy
 from leadjobs.effects import Effects
 from leadjobs.errors import LeaseLostError, OutOfTimeError, PayloadError, StoreError
 from leadjobs.steps import Steps, fence
@@ -99,11 +100,11 @@ class Flight:
             self._task.cancel()
 
     def broke(self, error: BaseException) -> Ending:
-        """The ending of a run that an error ended; where even reading the error raises, that is the error."""
+        """The ending of a run that an error ended; where even that raises, of whatever kind the policy is."""
         try:
             return self._run.broke(error)
         except Exception as worse:  # noqa: BLE001  (an ending there must be, or its slot is never free)
-            return self._run.broke(worse)
+            return self._run._replace(retry=RetryPolicy()).broke(worse)
 
     # What the job asks of its run.
 
@@ -147,7 +148,10 @@ class Flight:
 
     def _landed(self, task: asyncio.Task[Ending | None]) -> None:
         # A task that is cancelled before its first step never enters its coroutine.
-        ending = self._cancelled() if task.cancelled() else task.result()
+        if task.cancelled():
+            ending: Ending | None = self._cancelled()
+        else:
+            ending = self.broke(error) if (error := task.exception()) else task.result()
         self.ending = self.ending or (ending and self._with_news(ending))
         self.seconds = self._tower.clock.monotonic() - self.started
         self._tower.land(self)

@@ -41,8 +41,8 @@ class ModelJob:
         self.state, self.lease_no, self.lease_until = state, self.lease_no + 1, None
 
     def begin_anew(self) -> None:
-        """Begin a generation: with all attempts, and in its own lane."""
-        self.generation, self.attempts = self.generation + 1, 0
+        """Begin a generation: with all attempts and no losses, and in its own lane."""
+        self.generation, self.attempts, self.losses = self.generation + 1, 0, 0
         self.lane = "live" if self.lane == "retry" else self.lane
 
     def take_next_payload(self, now: datetime) -> None:
@@ -126,7 +126,6 @@ class Model:
                 job.end_lease("PENDING")
                 job.run_at = self.now
                 if job.next_payload is not None:
-                    job.losses = 0
                     job.take_next_payload(self.now)
                 elif was_alone and job.losses >= MAX_LOSSES:
                     job.state = "FAILED"
@@ -144,7 +143,7 @@ class Model:
             return "running"
         if self.holder(job.key) not in {None, job}:
             return "key is held"
-        job.state, job.run_at, job.losses = "PENDING", self.now, 0
+        job.state, job.run_at = "PENDING", self.now
         job.begin_anew()
         return "due"
 

@@ -135,8 +135,13 @@ def test_a_workspace_is_set_up_and_brought_up_to_date(cli: Cli) -> None:
     )
 
 
-def test_work_runs_jobs_until_it_is_told_to_stop(url: str, tmp_path: Path) -> None:
-    """A resident runner finds a job enqueued while it idles, and ends soon and cleanly after SIGTERM."""
+@pytest.mark.parametrize(
+    "is_away", [pytest.param(True, marks=pytest.mark.direct("ends the worker's connections")), False]
+)
+def test_work_runs_jobs_until_it_is_told_to_stop(url: str, tmp_path: Path, *, is_away: bool) -> None:
+    """A resident runner finds a job enqueued while it idles.  After SIGTERM it ends soon and cleanly; where the
+    database goes away, with 1, so that it is started anew.
+    """
     (tmp_path / "myjobs.py").write_text(JOBS)
     environment = os.environ | {"DATABASE_URL": url, "PYTHONPATH": str(tmp_path), "LEADJOBS_APP": "myjobs:runner"}
     with (
@@ -150,9 +155,16 @@ def test_work_runs_jobs_until_it_is_told_to_stop(url: str, tmp_path: Path) -> No
             if connection.execute("SELECT 1 FROM background_job WHERE state = 'SUCCEEDED'").fetchone():
                 break
             connection.execute("SELECT pg_sleep(0.01)")
-        worker.send_signal(signal.SIGTERM)
+        if is_away:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND application_name = 'leadjobs'"
+            )
+        else:
+            worker.send_signal(signal.SIGTERM)
         output, _ = worker.communicate(timeout=15)
-    assert (0, 1, "asked") == (worker.returncode, json.loads(output)["succeeded"], json.loads(output)["stopped"])
+    expected = (1, "database") if is_away else (0, "asked")
+    assert (expected, 1) == ((worker.returncode, json.loads(output)["stopped"]), json.loads(output)["succeeded"])
 
 
 def test_the_demo_scores_every_lead_and_doubles_nothing() -> None:

@@ -89,14 +89,15 @@ def tick(
     with database():
         runner = load_runner(app)
         report = asyncio.run(runner.run(None if budget is None else timedelta(seconds=budget)))
-    _print_report(report, as_json=as_json)
-    if not report.is_healthy:
-        raise typer.Exit(1)
+    _end_with(report, as_json=as_json)
 
 
 @cli.command()
 def work(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
-    """Run jobs until stopped (Ctrl-C or SIGTERM), looking for new ones each second: for those who have a server."""
+    """Run jobs until stopped (Ctrl-C or SIGTERM), looking for new ones each second: for those who have a server.
+
+    Exits with 1 when the database goes away: let whatever watches over it start it anew.
+    """
     with database():
         runner = load_runner(app)
 
@@ -106,7 +107,8 @@ def work(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
             return await runner.run_until_stopped()
 
         say("working; stop with Ctrl-C")
-        _print_report(asyncio.run(until_stopped()), as_json=as_json)
+        report = asyncio.run(until_stopped())
+    _end_with(report, as_json=as_json)
 
 
 @cli.command()
@@ -158,13 +160,16 @@ def _object(text: str) -> Any:
     return value
 
 
-def _print_report(report: Report, *, as_json: bool) -> None:
+def _end_with(report: Report, *, as_json: bool) -> None:
+    """Print what was done; exit with 1 where it went wrong, so that whoever watches over it starts it anew."""
     fields = report.as_json()
     if as_json:
         print_json(fields)
     else:
         told = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in fields.items()}
         print_table(("what", "value"), [(name, value) for name, value in told.items() if value not in (0, None, "")])
+    if not report.is_healthy:
+        raise typer.Exit(1)
 
 
 def main() -> None:

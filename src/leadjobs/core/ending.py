@@ -68,6 +68,11 @@ class Ending(NamedTuple):
     progress: str | None = None
     result: str | None = None
 
+    @property
+    def has_news(self) -> bool:
+        """Is there a result, or progress that is not kept yet?"""
+        return self.progress is not None or self.result is not None
+
     def record(self) -> dict[str, Any]:
         """What the settle statement takes; what is not there is left out, as most is of a run that ended well."""
         told = {"id": self.id, "lease_no": self.lease_no, "state": self.state, "reason": self.reason}
@@ -206,6 +211,6 @@ def results_json(endings: Iterable[Ending]) -> str | None:
         f'{{"id":{each.id},"lease_no":{each.lease_no},'
         f'"progress":{each.progress or "null"},"result":{each.result or "null"}}}'
         for each in endings
-        if each.progress or each.result
+        if each.has_news
     ]
     return f"[{','.join(told)}]" if told else None

@@ -180,6 +180,8 @@ class JobType(Generic[P]):
             raise EnqueueError(f"lane of {self.name}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
         if self.timeout <= timedelta():
             raise EnqueueError(f"timeout of {self.name} is {self.timeout}: it must be longer than nothing")
+        if not isinstance(self.retry, RetryPolicy):
+            raise EnqueueError(f"retry of {self.name} is {self.retry!r}: give a RetryPolicy(max_attempts=…)")
         for resource in self.uses:
             check_resource(resource)
 

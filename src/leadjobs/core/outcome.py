@@ -46,6 +46,11 @@ class Retry:
     why: str
     after: timedelta | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what is no span."""
+        if self.after is not None and not isinstance(self.after, timedelta):
+            raise ValueError(f"Retry(after={self.after!r}) needs a timedelta, such as timedelta(seconds=30)")
+
 
 @dataclass(frozen=True, slots=True)
 class Snooze:
@@ -61,9 +66,8 @@ class Snooze:
     why: str = "snoozed"
 
     def __post_init__(self) -> None:
-        """Refuse an instant without a time zone: it would mean another moment on every machine."""
-        if isinstance(self.until, datetime) and self.until.tzinfo is None:
-            raise ValueError("Snooze(until=…) needs an aware datetime, such as datetime.now(UTC), or a timedelta")
+        """Refuse what is no time."""
+        _check_time("Snooze", self.until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +102,23 @@ class Hold:
     def __post_init__(self) -> None:
         """Refuse what cannot be kept."""
         check_resource(self.name)
-        if isinstance(self.until, datetime) and self.until.tzinfo is None:
-            raise ValueError("Hold(until=…) needs an aware datetime, such as datetime.now(UTC), or a timedelta")
+        if self.until is not None:
+            _check_time("Hold", self.until)
 
     @property
     def on(self) -> str:
         """The name that is held, of all tenants or of one."""
         return self.name if self.tenant is None else of_tenant(self.name, self.tenant)
+
+
+def _check_time(outcome: str, until: object) -> None:
+    """Refuse what is no time, and an instant without a zone: it would mean another moment on every machine."""
+    is_time = until.tzinfo is not None if isinstance(until, datetime) else isinstance(until, timedelta)
+    if not is_time:
+        raise ValueError(
+            f"{outcome}(until={until!r}) needs a timedelta, such as timedelta(seconds=20), or an aware datetime, such "
+            "as datetime.now(UTC)"
+        )
 
 
 Outcome = Done | Skip | Retry | Snooze | GiveUp | Hold

@@ -80,7 +80,10 @@ class AnyObject(Shape[P]):
 
     def read(self, stored: str) -> P:
         """The object in a JSON text."""
-        found = json.loads(stored)
+        try:
+            found = json.loads(stored)
+        except (ValueError, RecursionError) as error:  # JSON to the database: a number too long, or nested too deep
+            raise PayloadError(f"payload of {self._type_name} cannot be read: {type(error).__name__}") from error
         return cast("P", found) if isinstance(found, dict) else super().read(stored)
 
 

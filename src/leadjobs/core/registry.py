@@ -10,7 +10,7 @@ from leadjobs.core.job import DedupeScope, Job, JobType, Lane
 from leadjobs.core.limit import Limit, NamedLimit
 from leadjobs.core.outcome import Outcome
 from leadjobs.core.retry import RetryPolicy
-from leadjobs.errors import SettingsError
+from leadjobs.errors import EnqueueError, SettingsError
 
 P = TypeVar("P")
 Run = Callable[[Job[P]], Awaitable[Outcome]]
@@ -76,6 +76,8 @@ def handler(
         >>> send_welcome.type.job(Welcome(7), dedupe_key="welcome:7").payload
         {'user_id': 7}
     """
+    if isinstance(uses, str):
+        raise EnqueueError(f"uses of {type} is one text: give a list of names, such as uses=[{uses!r}]")
     if isinstance(type, str):
         limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
         type = JobType(

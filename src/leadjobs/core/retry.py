@@ -35,6 +35,10 @@ class RetryPolicy:
             raise ValueError(f"max_attempts is {self.max_attempts}: a job needs at least one attempt")
         if self.base < timedelta() or self.cap < self.base:
             raise ValueError(f"base is {self.base} and cap is {self.cap}: need 0 <= base <= cap")
+        try:
+            isinstance(None, self.permanent)
+        except TypeError:
+            raise ValueError(f"permanent is {self.permanent!r}: give a tuple of exception classes") from None
 
     def backoff(self, failures: int, *, dice: Callable[[float, float], float] = random.uniform) -> timedelta:
         """How long to wait after this many failures (1 after the first)."""

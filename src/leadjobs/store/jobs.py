@@ -169,13 +169,14 @@ class JobStore:
     async def settle(self, endings: Sequence[Ending]) -> set[JobId]:
         """End these runs in one statement; says which were settled.
 
-        The others have another owner by now (see :meth:`find_lost`), or somebody has their row locked.
+        The others have another owner by now (see :meth:`find_lost`), or somebody has their row locked.  None is settled
+        without its result.
         """
         if (told := results_json(endings)) is None:
             return await self._settle(endings)
         async with self._connection.transaction():
-            await self._rows_now("keep_results", told=told)
-            return await self._settle(endings)
+            kept = {row["job_id"] for row in await self._rows_now("keep_results", told=told)}
+            return await self._settle([each for each in endings if each.id in kept or not each.has_news])
 
     async def _settle(self, endings: Sequence[Ending]) -> set[JobId]:
         binds = {"endings": endings_json(endings), "now": self._clock.database_now()}

@@ -138,8 +138,9 @@ async def test_what_is_cut_off_in_the_call_is_unknown(stage: "Stage") -> None:
         ({"number": 7}, 1, "SUCCEEDED", [(1, "accepted", {"number": 7}, "look_up")]),
         (NotSent(), 2, "SUCCEEDED", [(1, "accepted", {"number": 2}, "send")]),
         (Unknown("it is down"), 1, "FAILED", [(1, "intended", None, None)]),
+        (None, 1, "FAILED", [(1, "intended", None, None)]),
     ],
-    ids=["found", "not sent", "unknown"],
+    ids=["found", "not sent", "unknown", "nothing said"],
 )
 async def test_what_is_unknown_is_looked_up_by_its_tag(
     stage: "Stage", found: Any, sent: int, state: str, told: list[Any]
@@ -157,7 +158,8 @@ async def test_what_is_unknown_is_looked_up_by_its_tag(
 
     assert (asked * sent, state) == (provider.sent, (await stage.job(id_))["state"])
     assert told == await effects(stage)
-    assert ("it is down" in (await stage.job(id_))["reason"]) == (state == "FAILED")
+    why = "it is down" if found else "the look-up returned nothing"
+    assert (why in (await stage.job(id_))["reason"]) == (state == "FAILED")
 
 
 @pytest.mark.parametrize("not_sent", [NotSentError("refused", retry_after=0), ConnectionRefusedError()], ids=str)

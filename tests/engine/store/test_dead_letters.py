@@ -14,6 +14,7 @@ from leadjobs.store import dead_letters
 from leadjobs.store.connection import connect
 from leadjobs.store.dead_letters import Acted, Action, BulkDesk, JobFilter, Look, fold
 from leadjobs.store.desk import Desk
+from leadjobs.store.effect_desk import EffectDesk
 
 Other = psycopg.AsyncConnection[DictRow]
 Shelf = Any  # of conftest.py
@@ -140,6 +141,21 @@ async def test_a_job_whose_effect_is_unknown_is_not_retried_with_the_others(shel
     assert Acted(done=1, skipped=1, of=2) == await act(shelf, Action.RETRY, look)
     assert ["FAILED", "PENDING"] == await states(shelf)
     assert [known] == [job.id for job in await shelf.claim(9)]
+
+
+@pytest.mark.parametrize("is_sent", [True, False], ids=["mark-sent", "send-again"])
+async def test_what_a_person_said_of_an_effect_since_the_look_is_a_change(shelf: Shelf, *, is_sent: bool) -> None:
+    """A retry by an older look would begin a generation that knows nothing of it, and make the effect again (G6)."""
+    job_id = await failed(shelf)
+    await shelf.db.execute(
+        "INSERT INTO job_effect (job_id, generation, name, tag, lease_no) VALUES (%s, 1, 'sms', 'lj', 1)", [job_id]
+    )
+    look = await desk(shelf).look(FAILED, most=100)
+    effects = EffectDesk(shelf.db)
+    await (effects.mark_sent if is_sent else effects.send_again)(job_id, "sms", by="bob")
+
+    assert Acted(skipped=1, of=1) == await act(shelf, Action.RETRY, look)
+    assert 1 == (await shelf.job(job_id))["generation"]
 
 
 async def test_exactly_what_was_shown_is_acted_on(shelf: Shelf) -> None:

@@ -88,6 +88,20 @@ async def test_a_lost_job_with_a_newer_payload_runs_again_with_it(shelf: Shelf) 
     )
 
 
+@pytest.mark.parametrize("state", ["PENDING", "RUNNING"])
+async def test_a_payload_that_replaced_a_lost_one_has_all_its_chances(shelf: Shelf, state: str) -> None:
+    """Be it replaced while the job waits, or while a run of it goes on that then ends."""
+    job_id = await shelf.add(1, dedupe_key="k")
+    await shelf.db.execute("UPDATE background_job SET lane = 'alone', losses = 1")
+    (claimed,) = await shelf.claim(1, Lane.ALONE) if state == "RUNNING" else (None,)
+    await enqueue(shelf.db, NewJob(type="SEND", payload={"n": 2}, dedupe_key="k", on_conflict=OnConflict.REPLACE))
+    if claimed is not None:
+        await shelf.store.settle([shelf.said(claimed, Done())])
+
+    job = await shelf.job(job_id)
+    assert ("PENDING", {"n": 2}, 0) == (job["state"], job["payload"], job["losses"])
+
+
 async def test_a_locked_row_does_not_hold_up_the_rescue(shelf: Shelf, other: Other) -> None:
     """What somebody is settling or fencing right now is left to them."""
     for n in range(2):

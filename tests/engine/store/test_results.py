@@ -84,6 +84,26 @@ async def test_a_result_is_kept_with_the_end_of_the_job(shelf: Shelf) -> None:
     assert Progress(3) == (await found(shelf, claimed.id)).progress
 
 
+async def test_no_job_ends_without_its_result(shelf: Shelf, other: Other, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its row was locked when the result was to be kept, and is free when it is to be settled: the next one does."""
+    await shelf.add()
+    plain = await shelf.add()
+    claimed, without = await shelf.claim(2)
+    await other.execute("SELECT FROM background_job WHERE id = %s FOR NO KEY UPDATE", [claimed.id])
+    settle = shelf.store._settle
+
+    async def settle_once_it_is_free(endings: list[Ending]) -> set[JobId]:
+        await other.rollback()
+        return await settle(endings)
+
+    monkeypatch.setattr(shelf.store, "_settle", settle_once_it_is_free)
+    endings = [shelf.said(claimed, Done(result=7)), shelf.said(without, Done())]
+
+    assert {plain} == await shelf.store.settle(endings)
+    assert {claimed.id} == await shelf.store.settle(endings)
+    assert 7 == (await found(shelf, claimed.id)).result
+
+
 async def test_jobs_without_results_pay_for_none(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     """One statement settles them, with no transaction around it, and leaves no row."""
     for n in range(3):

@@ -19,7 +19,7 @@ WITH job AS MATERIALIZED (
     RETURNING effect.generation
 ), due AS (
     UPDATE background_job
-       SET state = 'PENDING', run_at = coalesce(CAST(:now AS timestamptz), now()), finished_at = NULL,
+       SET state = 'PENDING', lease_no = lease_no + 1, run_at = coalesce(CAST(:now AS timestamptz), now()), finished_at = NULL,
            lane = CASE background_job.lane WHEN 'retry' THEN 'live' ELSE background_job.lane END,
            reason = concat(CAST(:name AS text), ' was sent, says ', CAST(:by AS text))
       FROM job JOIN marked USING (generation)

@@ -19,6 +19,7 @@ SELECT lane, type, tenant, payload, dedupe_key, scope,
        run_at       = CASE held.state WHEN 'PENDING' THEN excluded.run_at ELSE held.run_at END,
        generation   = CASE held.state WHEN 'PENDING' THEN held.generation + 1 ELSE held.generation END,
        attempts     = CASE held.state WHEN 'PENDING' THEN 0 ELSE held.attempts END,
+       losses       = CASE held.state WHEN 'PENDING' THEN 0 ELSE held.losses END,
        reason       = CASE held.state WHEN 'PENDING' THEN 'replaced' ELSE held.reason END,
        next_payload = CASE held.state WHEN 'RUNNING' THEN excluded.payload END
  WHERE held.state IN ('PENDING', 'RUNNING')

@@ -16,7 +16,7 @@ WITH job AS MATERIALIZED (
     RETURNING effect.generation
 ), due AS (
     UPDATE background_job
-       SET state = 'PENDING', run_at = coalesce(CAST(:now AS timestamptz), now()), finished_at = NULL,
+       SET state = 'PENDING', lease_no = lease_no + 1, run_at = coalesce(CAST(:now AS timestamptz), now()), finished_at = NULL,
            lane = CASE background_job.lane WHEN 'retry' THEN 'live' ELSE background_job.lane END,
            reason = concat(CAST(:name AS text), ' is sent again, says ', CAST(:by AS text))
       FROM job JOIN withdrawn USING (generation)

@@ -31,6 +31,7 @@ WITH ending AS MATERIALIZED (
            next_payload = NULL,
            generation = job.generation + CASE WHEN is_dirty THEN 1 ELSE 0 END,
            attempts = CASE WHEN is_dirty THEN 0 ELSE ours.attempts END,
+           losses = CASE WHEN is_dirty THEN 0 ELSE job.losses END,
            run_at = CASE WHEN is_dirty THEN coalesce(CAST(:now AS timestamptz), now())
                          WHEN ours.run_at IS NOT NULL THEN ours.run_at
                          WHEN ours.delay IS NOT NULL

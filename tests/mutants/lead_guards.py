@@ -148,6 +148,8 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     # Clay: asked once, within its rows
     py("leads/post_process/clay", "a lead is asked about once", '(Enrichment.status == "asked") & is_recent & is_abandoned', "is_recent & is_abandoned",
        f"{CLAY}a_lead_is_asked_about_once"),
+    py("leads/recent", "what was said at one time keeps its order", "(message.sent_at, message.id)", "message.sent_at",
+       "tests/leads/test_recent.py"),
     py("leads/post_process/opt_out", "a hostile text costs no more than its length", '"{0,4}"', '"*"',
        "tests/leads/test_opt_out_cost.py"),
     py("leads/post_process/clay", "no more rows than the table takes", ", where=has_room", "", f"{CLAY}the_cap_holds_against_many_at_once"),

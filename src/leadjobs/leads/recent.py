@@ -27,21 +27,22 @@ class Recent:
 
     def text(self, *, max_messages: int = MAX_MESSAGES, max_chars: int = 24_000) -> str:
         """The conversation as a model is shown it."""
-        lines = [line_of(message) for message in self.messages]
+        in_order = sorted(self.messages, key=lambda message: (message.sent_at, message.id))
+        lines = [line_of(message) for message in in_order]
         return transcript(lines, omitted=self.omitted, max_messages=max_messages, max_chars=max_chars)
 
 
 async def recent(session: AsyncSession, lead_id: int) -> Recent:
-    """The newest messages of a lead, by the time they were sent."""
+    """The newest messages of a lead, by the time they were sent.  ``through_id`` is read first: they are no older."""
+    known = select(func.max(Message.id), func.count()).where(Message.lead_id == lead_id)
+    through_id, total = (await session.execute(known)).one()
     newest_first = select(Message).where(Message.lead_id == lead_id).order_by(Message.sent_at.desc(), Message.id.desc())
     messages = list((await session.scalars(newest_first.limit(MAX_MESSAGES))).all())
     words = newest_first.where(Message.direction == "inbound", Message.body != "")
     newest_words = await session.scalar(words.limit(1))
     if newest_words is not None and newest_words not in messages:
         messages.append(newest_words)  # behind sixty of ours, and still what it is all about
-    known = select(func.max(Message.id), func.count()).where(Message.lead_id == lead_id)
-    through_id, total = (await session.execute(known)).one()
-    return Recent(messages, through_id or 0, total - len(messages), newest_words is not None)
+    return Recent(messages, through_id or 0, max(0, total - len(messages)), newest_words is not None)
 
 
 def line_of(message: Message) -> Line:

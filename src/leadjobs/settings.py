@@ -99,7 +99,9 @@ def read_settings(**given: Any) -> Settings:
         return Settings(**given)
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False)
-        raise SettingsError("; ".join(f"{p['loc'][0]}: {p['msg']}" for p in problems)) from None
+        raise SettingsError(
+            "; ".join(f"{p['loc'][0]}: {p['msg'].removeprefix('Value error, ')}" for p in problems)
+        ) from None
 
 
 def secret_text(secret: SecretStr | None) -> str | None:

@@ -47,7 +47,7 @@ def load_runner(app: str) -> Runner:
         sys.path.insert(0, "")
     try:
         found: Any = getattr(importlib.import_module(module_name), attribute) if colon else None
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, ValueError, TypeError) as error:
         raise SettingsError(f"--app {app}: {error}") from None
     runner = found if isinstance(found, Runner) else getattr(found, "runner", None)
     if not isinstance(runner, Runner):

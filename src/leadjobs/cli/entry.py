@@ -34,7 +34,7 @@ from leadjobs.core.job import Lane, OnConflict
 from leadjobs.core.report import Report
 from leadjobs.enqueue import enqueue as enqueue_job
 from leadjobs.errors import EnqueueError, LeadjobsError
-from leadjobs.store.connection import connect
+from leadjobs.store.connection import connect, schema_wanted
 
 cli = typer.Typer(
     name="leadjobs",
@@ -175,10 +175,14 @@ def _end_with(report: Report, *, as_json: bool) -> None:
 def main() -> None:
     """Run the command line; an error of ours is one line that says what to do, and exit code 1."""
     try:
-        cli()
+        with schema_wanted():
+            cli()
     except LeadjobsError as error:
         progress.print(f"[red]leadjobs:[/] {escape(str(error))} [dim]({error.code})[/]", **PLAIN)
         sys.exit(1)
-    except psycopg.Error as error:
-        progress.print(f"[red]leadjobs:[/] the database says: {escape(str(error).strip())}", **PLAIN)
+    except Exception as error:
+        said = getattr(error, "orig", error)  # SQLAlchemy wraps the driver's error
+        if not isinstance(said, psycopg.Error):
+            raise
+        progress.print(f"[red]leadjobs:[/] the database says: {escape(str(said).strip())}", **PLAIN)
         sys.exit(1)

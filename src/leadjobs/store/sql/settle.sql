@@ -52,10 +52,9 @@ WITH ending AS MATERIALIZED (
 ), held_back AS (
     INSERT INTO job_hold AS hold (name, kind, reason, until)
     SELECT DISTINCT ON (hold_name) hold_name, hold_kind, reason,
-           CASE WHEN hold_until IS NOT NULL OR hold_seconds IS NOT NULL
-                THEN greatest(coalesce(CAST(:now AS timestamptz), now()) + interval '1 second',
-                              coalesce(CAST(:now AS timestamptz), now()) + make_interval(secs => hold_seconds),
-                              hold_until) END AS until
+           CASE hold_kind WHEN 'busy'
+                THEN greatest(hold_until, coalesce(CAST(:now AS timestamptz), now())
+                                          + make_interval(secs => greatest(hold_seconds, 1))) END AS until
       FROM ours WHERE hold_name IS NOT NULL
      ORDER BY hold_name, until DESC NULLS FIRST
         ON CONFLICT (name) DO UPDATE

@@ -219,11 +219,11 @@ class Claimer:
             return []
         return await self._store.claim(shares, self._places, self._lease_seconds, self._subjects)
 
-    def _limits_in_turn(self, free: int) -> list[NamedLimit]:
-        """The limits of those whose turn it may be: the next in each lane, as many as there are slots."""
+    def _limits_in_turn(self, most: int) -> list[NamedLimit]:
+        """The limits of those whose turn it may be: the next in each lane, so many of them at the most."""
         if not self._registry.has_limits:
             return []
-        streams = (stream for lane in self._rota.in_turn(may=self._may) for stream in islice(lane, free))
+        streams = (stream for lane in self._rota.in_turn(may=self._may) for stream in islice(lane, most))
         return [limit for stream in streams for limit in self._limits_on(stream)]
 
     def _is_turn_of_alone(self) -> bool:

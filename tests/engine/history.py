@@ -44,6 +44,9 @@ CREATE TRIGGER keep_lease_write AFTER INSERT OR UPDATE ON job_effect FOR EACH RO
     WHEN (new.state = 'intended') EXECUTE FUNCTION keep_lease_write();
 """
 SIGNATURE = re.compile(r"by lease (\d+)\b")
+TOLD = re.compile(
+    r"^\S+ (?:was sent|is sent again), says "
+)  # what a person says of an effect counts as a change of its job
 
 
 def signature(lease_no: int) -> str:
@@ -77,8 +80,9 @@ class Event:
 
     @property
     def is_begun_anew(self) -> bool:
-        """Has a person made a job due that had ended?  No lease is begun or ended by that."""
-        return self.was not in {"PENDING", "RUNNING"} and self.state == "PENDING" and self.lease_no == self.lease_was
+        """Has a person made a job due that had ended?  That leaves its lease as it was, or says what they know."""
+        is_due_again = self.was not in {"PENDING", "RUNNING"} and self.state == "PENDING"
+        return is_due_again and (self.lease_no == self.lease_was or TOLD.search(self.reason or "") is not None)
 
     @property
     def signed_by(self) -> int | None:

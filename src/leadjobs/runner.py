@@ -28,7 +28,7 @@ from leadjobs.core.schedule import Schedule
 from leadjobs.errors import SettingsError
 from leadjobs.flight import Fate, Flight, Tower
 from leadjobs.settler import Settler
-from leadjobs.store.connection import OwnConnection, Transactions, connect
+from leadjobs.store.connection import OwnConnection, Transactions, connect, timeouts
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.store.limits import LimitStore
 from leadjobs.tally import Tally
@@ -161,7 +161,7 @@ class _Invocation:
 
     async def run(self) -> Report:
         """Rescue, drain, land, report."""
-        async with connect(self._runner.url) as self._connection:
+        async with connect(self._runner.url, within=self._for_jobs()) as self._connection:
             store, limits = JobStore(self._connection, self._clock), LimitStore(self._connection, self._clock)
             claimer = self._claimer = Claimer(
                 store,
@@ -174,9 +174,9 @@ class _Invocation:
             )
             settling = asyncio.create_task(self._settler.settle_all())
             watching = asyncio.create_task(self._watch())
-            limit = asyncio.timeout(_finite(self._deadline.seconds_left() - self._reserve / 2))
+            last, limit = timeouts(self._for_jobs(), grace=self._reserve / 4)
             try:
-                async with limit:
+                async with last, limit:
                     await self._rescue(store)
                     self._stopped = await self._drain(store, claimer)
                     if self._stopped == "drained":
@@ -316,11 +316,15 @@ class _Invocation:
                 break
             self._changed.clear()
         self._settler.close()
-        await asyncio.wait([settling], timeout=self._rest(0.4))
-        settling.cancel()
-        await asyncio.wait([settling], timeout=self._rest(0.3))
+        for part in (0.4, 0.3, 0.3):  # for its work, for a statement that answers to its cancellation, and for none
+            await asyncio.wait([settling], timeout=self._rest(part))
+            settling.cancel()
         for flight in self._flights.values():
             self._tally.left_behind(flight)
+
+    def _for_jobs(self) -> float:
+        """Seconds until whatever is asked of the database is given up: in the middle of the reserve."""
+        return self._deadline.seconds_left() - self._reserve / 2
 
     def _rest(self, part: float) -> float:
         """A part of what is left of the reserve, in seconds."""
@@ -332,7 +336,9 @@ class _Invocation:
         report = self._tally.report(self._stopped or "asked")
         report.too_long = self._claimer.too_long if report.stopped == "deadline" else ()
         try:
-            async with asyncio.timeout(_finite(max(0.05, self._deadline.seconds_left() * 0.7))):
+            left = max(0.05, self._deadline.seconds_left())
+            last, limit = timeouts(left * 0.5, grace=left * 0.2)
+            async with last, limit:
                 await store.note_invocation(
                     report, self._tally.durations, since_completion=self._tally.since_completion
                 )
@@ -360,8 +366,3 @@ def _part_of(slots: int) -> int:
     Half of the slots; where there are many a quarter, which is still enough to make a statement worth its while.
     """
     return max(-(-slots // 4), min(-(-slots // 2), 100))
-
-
-def _finite(seconds: float) -> float | None:
-    """A timeout as asyncio takes it, where none is None."""
-    return None if seconds == float("inf") else seconds

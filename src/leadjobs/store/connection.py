@@ -18,7 +18,14 @@ Rows = Sequence[Mapping[str, Any]]
 OwnConnection = psycopg.AsyncConnection[DictRow]
 
 # Works through a pooler in transaction mode: nothing is prepared on a server connection that the next client may get.
-CONNECT: dict[str, Any] = {"prepare_threshold": None, "connect_timeout": 10, "application_name": "leadjobs"}
+# A network that drops packets is noticed within a minute or so, and not after the system's two hours.
+CONNECT: dict[str, Any] = {
+    "prepare_threshold": None,
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "tcp_user_timeout": 60_000,  # milliseconds
+    "application_name": "leadjobs",
+}
 
 FINISH_SECONDS = 2.0  # how long a write that must not be lost is waited for, once its job is cancelled
 T = TypeVar("T")
@@ -27,29 +34,48 @@ _MISSING = {"42P01", "42703"}  # PostgreSQL's codes for an undefined table and a
 
 
 @asynccontextmanager
-async def connect(url: str) -> AsyncIterator[OwnConnection]:
+async def connect(url: str, *, within: float = float("inf")) -> AsyncIterator[OwnConnection]:
     """A connection of our own, where each statement is its own transaction; closed at the end.
+
+    ``within`` is how many seconds the database has to answer, if they are fewer than ten.
 
     Raises:
         SettingsError: the URL cannot be read.
         StoreError: the database does not answer.
     """
-    connection = await _open(url)
+    connection = await _open(url, within)
     try:
         yield connection
     finally:
         await connection.close()
 
 
-async def _open(url: str) -> OwnConnection:
+async def _open(url: str, within: float = float("inf")) -> OwnConnection:
     try:
-        return await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, **CONNECT)
+        async with asyncio.timeout(_finite(within)):
+            return await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, **CONNECT)
+    except TimeoutError:
+        raise StoreError(f"the database does not answer: no connection in {within:.3g} s") from None
     except psycopg.ProgrammingError:
         raise SettingsError(
             "DATABASE_URL cannot be read: it looks like postgresql://user:password@host:5432/name"
         ) from None
     except psycopg.OperationalError as error:
         raise StoreError(f"the database does not answer: {str(error).strip()}") from error
+
+
+def timeouts(seconds: float, *, grace: float) -> tuple[asyncio.Timeout, asyncio.Timeout]:
+    """Two timeouts around statements, to be entered in this order: the second ends them after so many seconds.
+
+    A cancelled statement waits for up to ten seconds to hear that it was, which on a silent network nobody says.  The
+    first is for that, after a grace: a second cancellation ends the waiting, and the connection.
+    """
+    return asyncio.timeout(_finite(seconds + grace)), asyncio.timeout(_finite(seconds))
+
+
+def _finite(seconds: float) -> float | None:
+    """A timeout as asyncio takes it, where none is None."""
+    return None if seconds == float("inf") else seconds
 
 
 class Transactions:

@@ -46,8 +46,8 @@ async def test_nothing_is_prepared_on_a_connection(stage: "Stage", monkeypatch: 
     prepared: list[int] = []
 
     @asynccontextmanager
-    async def watched(url: str) -> AsyncIterator[OwnConnection]:
-        async with connect(url) as connection:
+    async def watched(url: str, **options: Any) -> AsyncIterator[OwnConnection]:
+        async with connect(url, **options) as connection:
             yield connection
             row = await (await connection.execute("SELECT count(*) FROM pg_prepared_statements")).fetchone()
             prepared.append((row or {})["count"])

@@ -1,0 +1,78 @@
+"""A network that goes silent, takes every byte and brings none: run() returns within its budget all the same (G11)."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from tests.engine.runner.silence import Network, network_to
+
+from leadjobs import Done, Job, NewJob, Outcome, Registry, Runner, handler
+from leadjobs.errors import StoreError
+
+if TYPE_CHECKING:
+    from tests.engine.runner.conftest import Stage
+
+AnyJob = Job[dict[str, Any]]
+BUDGET = 2.0
+SLACK = 0.5  # seconds that a busy machine may add
+STATEMENTS = {  # what a runner says, by a word that is in no other statement of these tests
+    "the rescue": b"expired AS MATERIALIZED",
+    "the look for work": b"RECURSIVE head",
+    "the claim": b"lease_no = lease_no + 1,\n       lease_until",
+    "the settle": b"ending AS MATERIALIZED",
+    "the note of the invocation": b"INSERT INTO runner_invocation",
+    "a step": b"INSERT INTO job_step",
+}
+
+
+@handler("STEP", payload=dict, timeout=1)
+async def in_steps(job: AnyJob) -> Outcome:
+    """One step, and done."""
+
+    async def work() -> int:
+        return 7
+
+    await job.step("work", work)
+    return Done()
+
+
+@pytest.fixture
+async def network(stage: "Stage") -> AsyncIterator[tuple[Network, Runner]]:
+    """A network, and a runner behind it; no task of the runner's may outlive a second cancellation for long."""
+    async with network_to(stage.url) as (network, url):
+        yield network, Runner(url, Registry(in_steps), budget=timedelta(seconds=BUDGET))
+
+
+async def test_a_database_that_never_answers_is_told_within_the_budget(network: tuple[Network, Runner]) -> None:
+    """The connection is made within the budget, or it is not made."""
+    silent, runner = network
+    silent.falls_silent()
+    begun = time.monotonic()
+
+    with pytest.raises(StoreError, match="does not answer"):
+        await runner.run()
+
+    assert time.monotonic() - begun < BUDGET + SLACK
+
+
+@pytest.mark.parametrize("word", STATEMENTS.values(), ids=list(STATEMENTS))
+async def test_a_statement_that_is_never_answered_holds_up_no_answer(
+    stage: "Stage", network: tuple[Network, Runner], word: bytes
+) -> None:
+    """Whichever it is; what ran is left to its lease, and the task that waits for an answer ends when told so."""
+    silent, runner = network
+    await stage.add(NewJob(type="STEP"))
+    silent.falls_silent(at=word)
+    begun = time.monotonic()
+
+    report = await runner.run()
+
+    assert time.monotonic() - begun < BUDGET + SLACK
+    assert not report.is_healthy
+    left = [task for task in asyncio.all_tasks() if "Flight._fly" in repr(task)]
+    for task in left:
+        task.cancel()
+    assert not left or not (await asyncio.wait(left, timeout=1))[1]

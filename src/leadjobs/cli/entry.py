@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import signal
 import sys
 from datetime import timedelta
 from typing import Annotated, Any
@@ -19,6 +18,7 @@ from leadjobs.cli import (
     doctor,
     effects,
     holds,
+    invocation,
     jobs,
     leads,
     prune,
@@ -29,9 +29,8 @@ from leadjobs.cli import (
     workspaces,
 )
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table, progress, say
+from leadjobs.cli.output import JsonFlag, console, print_json, progress
 from leadjobs.core.job import Lane, OnConflict
-from leadjobs.core.report import Report
 from leadjobs.enqueue import enqueue as enqueue_job
 from leadjobs.errors import EnqueueError, LeadjobsError
 from leadjobs.store.connection import connect, schema_wanted
@@ -56,7 +55,16 @@ for group in (
     tokens.cli,
 ):
     cli.add_typer(group)
-for command in (prune.prune, ai.ai, doctor.doctor, demo.demo, server.serve, server.dev):
+for command in (
+    invocation.tick,
+    invocation.work,
+    prune.prune,
+    ai.ai,
+    doctor.doctor,
+    demo.demo,
+    server.serve,
+    server.dev,
+):
     cli.command()(command)
 
 PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "emoji": False}
@@ -77,38 +85,6 @@ def migrate(
         print_json({"applied": applied})
     else:
         console.print("applied: " + ", ".join(applied) if applied else "the schema is up to date")
-
-
-@cli.command()
-def tick(
-    app: AppOption = DEFAULT_APP,
-    budget: Annotated[float | None, typer.Option(help="Seconds; the runner's own budget where not given.")] = None,
-    as_json: JsonFlag = False,
-) -> None:
-    """Run what is due once, within the time budget, as one cron call does."""
-    with database():
-        runner = load_runner(app)
-        report = asyncio.run(runner.run(None if budget is None else timedelta(seconds=budget)))
-    _end_with(report, as_json=as_json)
-
-
-@cli.command()
-def work(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
-    """Run jobs until stopped (Ctrl-C or SIGTERM), looking for new ones each second: for those who have a server.
-
-    Exits with 1 when the database goes away: let whatever watches over it start it anew.
-    """
-    with database():
-        runner = load_runner(app)
-
-        async def until_stopped() -> Report:
-            for signal_number in (signal.SIGINT, signal.SIGTERM):
-                asyncio.get_running_loop().add_signal_handler(signal_number, runner.stop)
-            return await runner.run_until_stopped()
-
-        say("working; stop with Ctrl-C")
-        report = asyncio.run(until_stopped())
-    _end_with(report, as_json=as_json)
 
 
 @cli.command()
@@ -158,18 +134,6 @@ def _object(text: str) -> Any:
     if not isinstance(value, dict):
         raise EnqueueError("--payload is not a JSON object, such as '{\"lead_id\": 7}'")
     return value
-
-
-def _end_with(report: Report, *, as_json: bool) -> None:
-    """Print what was done; exit with 1 where it went wrong, so that whoever watches over it starts it anew."""
-    fields = report.as_json()
-    if as_json:
-        print_json(fields)
-    else:
-        told = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in fields.items()}
-        print_table(("what", "value"), [(name, value) for name, value in told.items() if value not in (0, None, "")])
-    if not report.is_healthy:
-        raise typer.Exit(1)
 
 
 def main() -> None:

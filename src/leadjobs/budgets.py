@@ -14,6 +14,8 @@ from leadjobs.store.connection import OwnConnection, Rows, Transactions, fetch_a
 from leadjobs.store.jobs import Claimed
 from leadjobs.store.statements import statement
 
+SOON = 10.0  # seconds until a job asks again for what others, that run now, may leave of what they have reserved
+
 
 class Budgets:
     """The budgets of a job's tenant, as the owner of a lease spends of them."""
@@ -48,7 +50,8 @@ class Budgets:
                 ids = {row["unit"]: row["id"] for row in rows}
                 if len(ids) == len(amounts):
                     return ids
-                self._refuse(await self._fetch(connection, "find_budget", asked=asked, now=now), ids)
+                standing = await self._fetch(connection, "find_budget", asked=asked, now=now, seconds=SOON)
+                self._refuse(standing, ids)
                 raise psycopg.Rollback  # a cap was raised since: once more, from the beginning
 
     def _refuse(self, standing: Rows, ids: Mapping[str, int]) -> None:

@@ -180,23 +180,30 @@ class EffectUnknownError(LeadjobsError):
 
 
 class OverBudgetError(LeadjobsError):
-    """An amount does not fit what is left of a tenant's day; nothing was reserved.  ``until`` is when the next begins.
+    """An amount does not fit what is left of a tenant's day; nothing was reserved.  ``until`` is when to ask again.
+
+    That is when the next day begins; or soon, where it would fit if the runs of others took nothing of what they have
+    ``reserved``.
 
     >>> from datetime import UTC
     >>> tomorrow = datetime(2026, 11, 24, tzinfo=UTC)
     >>> str(OverBudgetError(tenant="acme", unit="tokens", used=9, cap=10, asked=2, until=tomorrow))
-    '2 tokens asked for, but 9 of 10 are used of today by acme; more from 2026-11-24 00:00 UTC'
+    '2 tokens asked for, but 9 of 10 are used of today by acme; more from 2026-11-24 00:00:00 UTC'
     """
 
     code = "LJ710"
     is_transient = True
 
-    def __init__(self, *, tenant: str, unit: str, used: int, cap: int, asked: int, until: datetime) -> None:
-        self.tenant, self.unit, self.used, self.cap, self.asked, self.until = tenant, unit, used, cap, asked, until
+    def __init__(
+        self, *, tenant: str, unit: str, used: int, cap: int, asked: int, until: datetime, reserved: int = 0
+    ) -> None:
+        self.tenant, self.unit, self.used, self.cap, self.asked = tenant, unit, used, cap, asked
+        self.until, self.reserved = until, reserved
         whose = f"by {tenant}" if tenant else "where jobs have no tenant"
-        told = f"{asked} {unit} asked for, but {used} of {cap} are used of today {whose}; "
+        open_ = f", {reserved} of it only reserved, by what runs now" if reserved else ""
+        told = f"{asked} {unit} asked for, but {used} of {cap} are used of today {whose}{open_}; "
         never = f"a whole day has less: raise the cap, `leadjobs budget set '{tenant}' {unit} AMOUNT`"
-        super().__init__(told + (never if asked > cap else f"more from {until:%Y-%m-%d %H:%M} UTC"))
+        super().__init__(told + (never if asked > cap else f"more from {until:%Y-%m-%d %H:%M:%S} UTC"))
 
 
 class OutOfTimeError(LeadjobsError):

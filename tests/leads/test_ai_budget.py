@@ -137,6 +137,12 @@ async def test_the_day_and_the_ledger_agree_whatever_becomes_of_calls(
     assert [] == await quick.rows("SELECT 1 FROM background_job WHERE state IN ('PENDING', 'RUNNING')")
 
 
+SOON_AT_ONCE = """
+UPDATE background_job SET run_at = now(), lease_no = lease_no + 1
+ WHERE state = 'PENDING' AND run_at BETWEEN now() AND now() + interval '1 minute' RETURNING id
+"""
+
+
 async def test_no_call_passes_the_cap_and_what_does_not_fit_waits_for_tomorrow(
     stage: Stage, workspace: int, openai: OpenAIStandIn, url: str
 ) -> None:
@@ -145,7 +151,9 @@ async def test_no_call_passes_the_cap_and_what_does_not_fit_waits_for_tomorrow(
     await replies(stage, 20)
     await set_cap(url, workspace, "usd_micros", 10_000)
 
-    report = await stage.run()
+    await stage.run()
+    while await stage.rows(SOON_AT_ONCE):  # who was refused only for what others had reserved asks again
+        await stage.run()
 
     found = await accounts(stage)
     assert found.agree()
@@ -155,7 +163,7 @@ async def test_no_call_passes_the_cap_and_what_does_not_fit_waits_for_tomorrow(
         " AT TIME ZONE 'UTC' AS is_tomorrow FROM background_job WHERE state = 'PENDING'"
     )
     assert [] == [row for row in waiting if "usd_micros asked for, but" not in str(row["reason"])]
-    assert (report.snoozed, True) == (len(waiting), len(waiting) > 10)
+    assert 10 < len(waiting) < 20
     assert {(0, True)} == {(row["attempts"], row["is_tomorrow"]) for row in waiting}
     assert len(waiting) == await set_cap(url, workspace, "usd_micros", PLENTY)
     await stage.run()

@@ -126,6 +126,12 @@ GUARDS = (
        "for name in (subject,)", f"{RUNNER}/test_runner_holds.py::test_a_hold_for_one_tenant_leaves_the_others_alone"),
     py("flight", "a hold holds back the job that asks for it", "isinstance(outcome, Hold) and outcome.on not in",
        "isinstance(outcome, Hold) and '' in", f"{RUNNER}/test_runner_holds.py::test_a_hold_that_does_not_hold_the_job_back_is_an_error"),
+    sql("find_budget", "what others only reserve is not used up", "- others.reserved", "",
+        f"{RUNNER}/test_runner_budgets.py::test_what_others_have_only_reserved_puts_nobody_off_for_a_day"),
+    sql("find_budget", "what a run has not told itself stays", "WHERE other.id <> job.id", "",
+        f"{RUNNER}/test_runner_budgets.py::test_what_nobody_will_settle_any_more_is_used"),
+    sql("find_budget", "who lost the lease settles nothing", "AND other.lease_no = newest.lease_no", "",
+        f"{RUNNER}/test_runner_budgets.py::test_what_nobody_will_settle_any_more_is_used"),
     # G11: what fits the time left
     py("runner", "a standstill is no fault of the database", 'self._stopped = "deadline" if was_still else "database"',
        'self._stopped = "database"', f"{RUNNER}/test_runner_stood_still.py"),

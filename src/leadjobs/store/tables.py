@@ -271,7 +271,7 @@ class JobSpend(Base):
         CheckConstraint("reserved >= 0 AND actual >= 0", name="job_spend_amounts"),
         CheckConstraint("(actual IS NULL) = (settled_at IS NULL)", name="job_spend_settled"),
         Index("job_spend_day", "day"),
-        Index("job_spend_unsettled", "tenant", "unit", "day", postgresql_where=text("actual IS NULL")),
+        Index("job_spend_unsettled", "tenant", "unit", "day", "id", postgresql_where=text("actual IS NULL")),
     )
 
 

@@ -1,4 +1,4 @@
-"""What the adapters share: what holds for any delivery, and how an e-mail's text is cut."""
+"""What the adapters share: what holds for any delivery."""
 
 import json
 import subprocess
@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leadjobs.channels.email_text import from_mail_system, html_to_text, own_words
 from leadjobs.channels.emailbison import EmailBison
 from leadjobs.channels.gohighlevel import GoHighLevel
 from leadjobs.channels.instantly import Instantly
@@ -193,97 +192,3 @@ def test_adapters_load_nothing_heavy() -> None:
         "phonenumbers",
         "bs4",
     } & set(loaded)
-
-
-HISTORY = {
-    "gmail": "Yes.\n\nOn Sun, Nov 22, 2026 at 10:00\u202fAM Sam <sam@x.example>\nwrote:\n\n> Hi Maya\n> unsubscribe",
-    "gmail without marks": "Yes.\n\nOn Sun, Nov 22, 2026 at 10:00 AM Sam <s@x.example> wrote:\nHi Maya\nunsubscribe",
-    "apple": "Yes.\n\n> On 22 Nov 2026, at 10:00, Sam <s@x.example> wrote:\n> \n> Hi",
-    "on one line": "Yes. On Sun, 22 Nov 2026, 10:00 Sam Reid, <sam@x.example> wrote: Hi Maya",
-    "outlook": "Yes.\n\n________________\nFrom: Sam <s@x.example>\nSent: Sunday\nTo: Maya\nSubject: Re\n\nHi",
-    "outlook bold": "Yes.\n\n*From:* Sam\n*Sent:* Sunday\n*To:* Maya\n*Subject:* Re\n\nHi",
-    "outlook on one line": "Yes. From: Sam <s@x.example> Sent: Sunday To: Maya Subject: Re Hi",
-    "old outlook": "Yes.\n\n-----Original Message-----\nFrom: Sam\nHi",
-    "forwarded": "Yes.\n\n---------- Forwarded message ---------\nFrom: Sam",
-    "forwarded by apple": "Yes.\n\nBegin forwarded message:\n\nFrom: Sam",
-    "german": "Yes.\n\nAm 22.11.2026 um 10:00 schrieb Sam Reid <s@x.example>:\n> Hi",
-    "german outlook": "Yes.\n\nVon: Sam\nGesendet: Sonntag\nAn: Maya\nBetreff: AW\n\nHi",
-    "french": "Yes.\n\nLe dim. 22 nov. 2026 à 10:00, Sam <s@x.example> a écrit :\nHi",
-    "spanish": "Yes.\n\nEl dom, 22 nov 2026 a las 10:00, Sam (<s@x.example>) escribió:\nHi",
-    "dutch": "Yes.\n\nOp zo 22 nov. 2026 om 10:00 schreef Sam <s@x.example>:\nHi",
-    "phone": "Yes.\n\nSent from my iPhone\n\n> On 22 Nov 2026, Sam wrote:\n> Hi",
-    "carriage returns": "Yes.\r\n\r\n> Hi\r\n",
-}
-
-
-@pytest.mark.parametrize("text", HISTORY.values(), ids=HISTORY)
-def test_quoted_history_is_cut(text: str) -> None:
-    """What mail programs put below a reply is not the reply."""
-    assert own_words(text) == "Yes."
-
-
-KEPT = {
-    "below": ("> Hi Maya\n> two questions\n\nYes to both.", "Yes to both."),
-    "between": ("On 22 Nov 2026, Sam <s@x.example> wrote:\n> one?\n\nYes.\n\n> two?\n\nNo.", "Yes.\n\n\nNo."),
-    "a date": ("On Tuesday 24 Nov 2026 I am free.\nCall me.", None),
-    "our words": ("On 22 Nov 2026 you wrote: we can help. Can you?", None),
-    "a story": ("On Monday my boss wrote: buy it.", None),
-    "an earlier On": ("On Tuesday?\n\nOn 22 Nov 2026 Sam <s@x.example> wrote:\nHi", "On Tuesday?"),
-    "a route": ("From: Leeds\nTo: York\nHow much?", None),
-    "a dash": ("Two things - price - date.\n\n--\nMaya", None),
-    "greater": ("We have > 5 sites", None),
-}
-
-
-@pytest.mark.parametrize(("text", "expected"), KEPT.values(), ids=KEPT)
-def test_their_own_words_are_kept(text: str, expected: str | None) -> None:
-    """Answers below and between quotes stay, and so does what only looks like history."""
-    assert own_words(text) == (expected.replace("\n\n\n", "\n\n") if expected else text)
-
-
-@pytest.mark.parametrize(
-    ("html", "text"),
-    [
-        ("<p>One</p><p>Two<br>Three</p>", "One\n\nTwo\nThree"),
-        ("One<br><br>Two", "One\n\nTwo"),
-        ("plain &lt;b&gt; &amp; &nbsp;more", "plain <b> & more"),
-        ("<head><title>T</title><style>p{}</style></head><body>Hi<script>x('</p>')</script></body>", "Hi"),
-        ("<title>never closed<body>Hi", "Hi"),
-        ("Yes<blockquote>old<blockquote>older</blockquote></blockquote>No", "Yes\n> old\n> older\nNo"),
-        ("<table><tr><td>a</td><td>b</td></tr></table>", "a\nb"),
-        ("a < b and c > d", "a < b and c > d"),
-        ("Hi <b unclosed", "Hi"),
-        ("Hi<!-- a comment -->", "Hi"),
-        ("<![if mso]>Hi<![endif]>", "Hi"),
-        ("", ""),
-    ],
-)
-def test_html_becomes_its_visible_text(html: str, text: str) -> None:
-    """Blocks are lines, quotes are marked, and what nobody sees is left out."""
-    assert html_to_text(html) == text
-
-
-def test_the_quote_of_gmails_html_is_cut() -> None:
-    """HTML goes the same way as text: to lines, and then without its history."""
-    html = (
-        '<div>Yes.</div><br><div class="gmail_quote"><div>On Sun, Nov 22, 2026 at 10:00 AM Sam &lt;'
-        '<a href="mailto:s@x.example">s@x.example</a>&gt; wrote:<br></div><blockquote>Hi<br>unsub</blockquote></div>'
-    )
-    assert own_words(html_to_text(html)) == "Yes."
-
-
-@given(
-    st.text()
-    | st.lists(st.sampled_from(["<![", "<!--", "]]>", "<a ", ">", "</", "&#x", "On 2026 wrote:", "\n"])).map("".join)
-)
-def test_any_text_can_be_cut(text: str) -> None:
-    """No text and no markup makes the cutting raise."""
-    assert not own_words(html_to_text(text)).startswith("\n")
-    assert len(own_words(text)) <= len(text)
-
-
-@pytest.mark.parametrize("address", ["MAILER-DAEMON@x.example", " postmaster@x.example", "mailer-daemon"])
-def test_mail_systems_are_known_by_their_name(address: str) -> None:
-    """Bounces come from these names whatever the domain."""
-    assert from_mail_system(address)
-    assert not from_mail_system(f"x{address.strip()}")

@@ -63,6 +63,10 @@ LEAD_GUARDS: tuple[Guard, ...] = (
              f"{ORDER}a_request_to_stop_that_is_told_of_late_leaves_the_newer_one"),
     py("channels/unipile", "what may be ours is not theirs", "if message.is_ours is None:", "if False:",
        "tests/channels/test_unipile.py::test_what_may_be_ours_is_not_taken_for_theirs"),
+    py("channels/email_text", "a dash after wrote is a person's, unless Zoho's stand before it", r'    r"^[^-][\s\S]*-$"', '    r"a^"',
+       "tests/channels/test_email_text.py::test_their_own_words_are_kept"),
+    py("channels/email_text", "who asks for a journey on a day is heard", "_DATE_LINE.search(below) and _SUBJECT.search(below)",
+       "_DATE_LINE.search(below) and _TO.search(below)", "tests/channels/test_email_text.py::test_their_own_words_are_kept"),
     # Post-processing: consent, steps that are kept, what is newer stands
     py("leads/post_process/consent", "what the webhook heard is not heard again", "if not is_heard and (", "if (",
        f"{HELD}a_request_that_was_taken_back_is_not_heard_again"),

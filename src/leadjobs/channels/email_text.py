@@ -19,45 +19,81 @@ Header = Callable[[str], str | None]
 _LONGEST_KEY = 400  # bytes of a sender's making: longer than any honest Message-ID, and shorter than an index refuses
 _DAEMONS = frozenset({"mailer-daemon", "postmaster", "mail-daemon"})
 
-# (the word an attribution starts with, what it ends with), for example "On Sun, 22 Nov 2026 Sam <sam@x> wrote:".
+_NAME = r"\w[^\n<>.!?。！？]{0,60}<[^\n<>]{3,100}>"
+_DAY = r"(?:\w{2,7}\.?,? )?\d{1,2}\.? \w{3,9}\.? (?:19|20)\d\d"
+_COLON, _NAME_AND_COLON = " ?[:：]", r"\b[^\n]{2,150}:"
+# (what an attribution starts with, its verb, what ends it), for example "On Sun, 22 Nov 2026 Sam <sam@x> wrote:".
 _ATTRIBUTIONS = (
-    ("On", r"\bwrote ?:"),
-    ("Le", r"\ba écrit ?:"),
-    ("El", r"\bescribió ?:"),
-    ("Il", r"\bha scritto ?:"),
-    ("Em", r"\bescreveu ?:"),
-    ("Am", r"\bschrieb\b[^\n]{2,150}:"),
-    ("Op", r"\bschreef\b[^\n]{2,150}:"),
-    ("Den", r"\bskrev\b[^\n]{0,150}:"),
+    (r"(?:On|At(?= \d{4}-))\b", "wrote", _COLON),
+    (r"Le\b", "a écrit", _COLON),
+    (r"El\b", "escribió", _COLON),
+    (r"Il\b", "ha scritto", _COLON),
+    (r"Em\b", "escreveu", _COLON),
+    (r"Am\b", "schrieb", _NAME_AND_COLON),
+    (r"Op\b", "schreef", _NAME_AND_COLON),
+    (r"Den\b", "skrev", _NAME_AND_COLON),
+    (r"W dniu\b", r"(?:napisał(?:\(?a\)?)?|pisze)", _COLON),
+    (r"Wiadomość napisana przez\b", "w dniu", _NAME_AND_COLON),
+    (r"在", "写道", _COLON),
+    (rf"{_NAME} ?于", "写道", _COLON),
+    (rf"{_NAME} kirjoitti(?= \d)", "(?:klo|kello)", _NAME_AND_COLON),
+    # A day alone is how anybody may begin: here the address must stand, too.
+    (_DAY, r"(?<=[>)])\s(?:napisał(?:\(?a\)?)?|kirjoitti)", _COLON),
+    (_DAY, "skrev", r" [^\n]{1,150}[>)]:"),
 )
-# Never across an empty line, and from the last such word on: "On Tuesday is fine.  On Sun ... wrote:" keeps Tuesday.
+# Never across an empty line, and from the last such beginning on: "On Tuesday is fine.  On Sun ... wrote:" keeps
+# Tuesday.  Zoho has dashes at both ends, and no colon.
 _ATTRIBUTION = re.compile(
-    "|".join(rf"(?:\b{word}\b(?:(?!\n\s*\n|\b{word}\b)[\s\S]){{4,300}}?{end})" for word, end in _ATTRIBUTIONS)
+    r"(?:-{3,9} ?)?(?:"
+    + "|".join(
+        rf"\b{start}(?:(?!\n\s*\n|\b{start})[\s\S]){{0,300}}?(?<![^\W\d]){verb}(?:{end}| ?-{{3,9}})"
+        for start, verb, end in _ATTRIBUTIONS
+    )
+    + ")"
 )
-_DATE_OR_ADDRESS = re.compile(r"\b(?:19|20)\d\d\b|@|\b\d{1,2}[./]\d{1,2}[./]\d\d\b")
-_OF_A_PERSON_SPEAKING = re.compile(r"\b(?:you|i|we|he|she|they|it)\s+wrote ?:$", re.IGNORECASE)
+_DATE_OR_ADDRESS = re.compile(r"(?<!\d)(?:19|20)\d\d(?!\d)|@|\b\d{1,2}[./]\d{1,2}[./]\d\d\b")
+_OF_A_PERSON_SPEAKING = re.compile(
+    r"\b(?i:you|i|we|he|she|they|it)\s+wrote ?:$|"
+    r"\b(?:schrieb|schreef|skrev) (?:ich|du|wir|er|sie|ik|jij|je|wij|hij|zij|ze|jag|jeg|vi|ni|dere|han|hon|hun)\b|"
+    r"^[^-][\s\S]*-$"  # a dash is Zoho's only where others stand before it
+)
 
 _DIVIDER = re.compile(
     r"^[-_* ]{2,}(?:original message|original-nachricht|ursprüngliche nachricht|message d'origine|message original|"
-    r"mensaje original|mensagem original|messaggio originale|oorspronkelijk bericht|forwarded message|"
-    r"forwarded by [^\n]{1,200}|reply above this line)[-_* ]*$|^begin forwarded message:$",
+    r"mensaje original|mensagem original|messaggio originale|oorspronkelijk bericht|ursprungligt meddelande|"
+    r"oprindelig (?:meddelelse|besked)|opprinnelig melding|oryginalna wiadomość|wiadomość oryginalna|"
+    r"alkuperäinen viesti|邮件原件|原始邮件|原始郵件|forwarded message|forwarded by [^\n]{1,200}|"
+    r"reply above this line)[-_* ]*$|^begin forwarded message:$|"
+    # Notes on the web
+    rf"^-{{3,9}}[^-\n][^\n]{{0,150}}?\b(?:{'|'.join(verb for _, verb, _ in _ATTRIBUTIONS)}) ?: ?-{{3,9}}$",
     re.IGNORECASE,
 )
-_FROM = re.compile(r"^[* ]*(?:from|von|de|da|van|från)[* ]?:", re.IGNORECASE)
-_SENT = re.compile(
-    r"^[* ]*(?:sent|date|gesendet|datum|envoyé|enviado|enviada|inviato|data|fecha|verzonden|skickat)[* ]?:",
-    re.IGNORECASE | re.MULTILINE,
+
+# What mail programs call the sender, the time of sending, the date, the recipient and the subject.
+_HEADERS = (
+    ("from", "sent", "date", "to", "subject"),
+    ("von", "gesendet", "datum", "an", "betreff"),
+    ("de", "envoyé", "date", "à", "objet"),
+    ("de", "enviad[oa](?: el| em)?", "fecha|data", "para", "asunto|assunto"),
+    ("da", "inviato", "data", "a", "oggetto"),
+    ("van", "verzonden", "datum", "aan", "onderwerp"),
+    ("från", "skickat", "datum", "till", "ämne"),
+    ("fra", "sendt", "dato", "til", "emne"),
+    ("od", "wysłan[oey]", "data", "do", "temat"),
+    ("lähettäjä", "lähetetty", "päivämäärä|pvm", "vastaanottaja", "aihe"),
+    ("发件人|寄件者|寄件人", "发送时间|寄件日期|傳送時間", "日期", "收件人|收件者", "主题|主旨"),
 )
-_TO = re.compile(
-    r"^[* ]*(?:to|subject|an|betreff|à|objet|para|asunto|assunto|a|oggetto|aan|onderwerp|till|ämne)[* ]?:",
-    re.IGNORECASE | re.MULTILINE,
+_FROM, _SENT, _DATE_LINE, _TO, _SUBJECT = (
+    re.compile(rf"^[* ]*(?:{'|'.join(names)})[* ]?[:：]", re.IGNORECASE | re.MULTILINE)
+    for names in zip(*_HEADERS, strict=True)
 )
-_FLAT_HEADERS = re.compile(r"\bFrom: [^\n]{1,200}? Sent: [^\n]{1,200}? (?:To|Subject): ")
+# From the last "From:" on, as above.
+_FLAT_HEADERS = re.compile(r"\bFrom: (?:(?!From: )[^\n]){1,200}? Sent: (?:(?!Sent: )[^\n]){1,200}? (?:To|Subject): ")
 _DEVICE = re.compile(r"^(?:sent from (?:my |outlook|yahoo|mail for)|get outlook for )[^\n]{0,60}$", re.IGNORECASE)
 _RULE = re.compile(r"^[-_=* ]{5,}$")
 
 _MOST = 500_000  # characters that are read: nobody writes more, and a hostile mail must not cost seconds
-_HEADER_LINES = 8  # Outlook's block has at most From, Sent, To, Cc, Subject, and empty lines when it was HTML.
+_HEADER_LINES = 10  # Outlook's block has at most From, Sent, To, Cc, Subject, and empty lines when it was HTML.
 
 
 def own_words(text: str) -> str:
@@ -161,7 +197,8 @@ def _is_header_block(lines: list[str]) -> bool:
     if not _FROM.match(lines[0]):
         return False
     below = "\n".join(lines[1:])
-    return bool(_SENT.search(below) and _TO.search(below))
+    # From, to and date are what a person may write who asks for a journey.
+    return bool((_SENT.search(below) and _TO.search(below)) or (_DATE_LINE.search(below) and _SUBJECT.search(below)))
 
 
 class _Reader(HTMLParser):

@@ -1,10 +1,10 @@
 """Does a reply ask us to stop?  Fixed rules, no model: a request to stop must be heard every time, and explained.
 
-Two kinds of rule.  *Keywords* are whole messages: the words on which carriers stop delivery (the CTIA's list, and those
-of the FCC's revocation rule of 2025).  *Requests* are clauses that ask for it in so many words: a clause must be such a
-request from its first word to its last, with nothing but courtesies around it.  So "can you stop by on Tuesday?" and
-"take me off your list of maybes" match nothing, and no word counts by itself: *spam*, *blocked*, *rejected* and *stop*
-are everyday words of people who are about to buy.
+Two kinds of rule, whose words are in opt_out_rules.py.  *Keywords* are whole messages: the words on which carriers
+stop delivery (the CTIA's list, and those of the FCC's revocation rule of 2025).  *Requests* are clauses that ask for it
+in so many words: a clause must be such a request from its first word to its last, with nothing but courtesies around
+it.  So "can you stop by on Tuesday?" and "take me off your list of maybes" match nothing, and no word counts by itself:
+*spam*, *blocked*, *rejected* and *stop* are everyday words of people who are about to buy.
 
 Where a reply is in two minds ("don't email me, call me"; "if you are an agency, remove me from your list") there is no
 clear request: these rules stay silent, and the model and people read it.
@@ -12,166 +12,23 @@ clear request: these rules stay silent, and the model and people read it.
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
 from leadjobs.leads.inbound import Channel, Consent
-
-# ---- the rules ------------------------------------------------------------------------------------------------------
-# A rule is a row of words, matched against plain() text: lower case, no apostrophes, no punctuation.  "a|b" is either,
-# "a_b" is two words, "?" is perhaps, "*" is any number of times, "..." is anything, and capitals stand for:
-
-_VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
-    "PLEASE": ("LEAD* ASKS? LEAD*",),
-    "THANKS": ("END* SOON* END* BECAUSE?",),
-    "LEAD": (  # what people put before a request
-        "ok|okay|no|nope|yes|so|and|but|well|also|again|just|now|then|sorry|thanks|thank_you|thx|ty|please|pls|plz",
-        "kindly|simply|fuck_off|fuck_you|piss_off|go_away|enough MAILS?",
-        "hi|hello|hey|dear sir|madam|team|guys|there|all|\\w+?",
-        "im|i_am|we_are|were? really|just? not|no_longer interested in_this|anymore|at_all?",
-        "no_thanks|no_interest|wrong_number|wrong_person|who_is_this",
-        "i? do_not|dont know_you",
-        "i|we never|did_not|didnt|have_not|havent sign|signed|subscribe|subscribed|opt|opted up|in|to? for|to? this?",
-    ),
-    "END": ("please|pls|plz|kindly|thanks|thank_you|thx|ty|cheers|already|sir|madam|guys",),
-    "SOON": (
-        "now|right_now|right_away|straight_away|at_once|immediately|asap|today|permanently|completely|for_good|forever",
-    ),
-    "EVER": (
-        "again|ever|ever_again|anymore|any_more|further|any_further|in_future|in_the_future|going_forward",
-        "from_now_on|for_good",
-    ),
-    "BECAUSE": (
-        "as|because|since i|im|ive|we|were|weve|this|it|its|you|youve|youre|my|our ...",
-        "or i|ill|we|well|else ...",
-        "im|i_am|we_are|were? not|no_longer|never interested at_all?",
-        "you|u|youve? have|got? the? wrong number|person",
-        "under gdpr|the_gdpr|ccpa",
-    ),
-    "ASKS": (  # what makes a request of an infinitive
-        "please? can|could|will|would you|u guys?",
-        "you can|must|need_to|have_to|should|may",
-        "i|we would? want|need|like|ask|demand|insist that? you to?",
-        "id|wed|i_would|we_would really? like you to",
-        "im|i_am|we_are going_to? ask|asking you one_more_time|once_more|again? to",
-        "id|wed|i_would|we_would be? appreciate|grateful it? if_you would|could",
-        "i|we|ive|weve|i_have|we_have already|just? asked|told|said|requested you? already|twice|before? to?",
-    ),
-    "WANTS": (  # the same of one's own wish
-        "i|we? would|really|just* want|wish|need|like|prefer|ask|request to?",
-        "id|wed really? like|prefer to?",
-        "i|we|ive|weve|i_have|we_have already|previously|just? asked|requested already|twice? to",
-        "can|could|may i|we please?",
-    ),
-    "ME": (
-        "me|us|this_number|this_address|this_email_address|my_number|my_phone",
-        "my|our company|team|business|office|practice|staff",
-    ),
-    "MINE": (
-        "me|us|this|my|our number|address|email|email_address?",
-        "my|our number|phone_number|mobile|name|company|details|contact_details|data",
-    ),
-    "MAILS": (
-        "email|emails|mails|message|messages|msg|msgs|text|texts|text_messages|txts|sms|newsletter|newsletters",
-        "mailings|communication|communications|correspondence",
-    ),
-    "MORE": (
-        "any|any_more|more|further|future|these|those|this|your|all|such|other|unsolicited|marketing|sales|cold|spam",
-    ),
-    "REMOVE": ("remove|take|delete|drop|strike|erase|get",),
-    "LIST": (
-        "ALL LIST_KIND* list|lists|contacts|database|databases|records|files|system|systems|crm",
-        "ALL LIST_KIND* sequence|campaign|campaigns|outreach|MAILS",
-        "whatever|any|every list you_have_me_on|im_on|i_am_on",
-        "everything",
-    ),
-    "ALL": ("all? of? your|ur|the|this|that|these|those|any|all|every|further|future",),
-    "LIST_KIND": (
-        "mailing|mail|email|contact|contacts|marketing|distribution|sms|texting|text|call|calling|sales|prospect",
-        "prospects|prospecting|outreach|spam|newsletter|automated|cold|future|further|other|fucking|f_ing|damn|stupid",
-    ),
-    "STOP": ("stop|quit|cease|desist|refrain_from",),
-    "WRITING": (
-        "emailing|mailing|contacting|messaging|texting|txting|calling|phoning|ringing|spamming|bothering|harassing",
-        "pestering|bugging|hounding|writing_to",
-    ),
-    "WRITE": (
-        "contact|email|mail|message|text|txt|write_to|write|bother|bug|spam|disturb|harass|solicit|approach|reach_out_to",
-    ),
-    "NEVER": ("do_not|dont|never you? ever?",),
-    "NO_WISH": ("i|we? really|just? do_not|dont|no_longer|never",),
-    # The requests themselves.
-    "REMOVAL": (
-        "unsubscribe MINE|it",
-        "unsubscribe MINE? from LIST",
-        "REMOVE MINE from|off|off_of|out_of LIST",
-        "remove|delete|erase all? my|this number|phone_number|data|personal_data|details|contact_details",
-        "remove|delete|erase all? my|this data|personal_data|details|contact_details from LIST",
-        "opt ME out",
-        "opt ME out of|from LIST",
-        "would_you mind? removing|taking|deleting MINE from|off|off_of LIST",
-        "ensure|make_sure that? i_am|im|we_are removed_from|taken_off|off LIST",
-        "add|put ME on|to|onto your|the|a do_not contact|email|text|call list",
-        "mark|list ME as do_not contact|email|text|call",
-        "leave ME alone",
-        "lose my number",
-    ),
-    "REMOVAL_WISH": (
-        "WANTS please? to? unsubscribe|opt_out",
-        "WANTS please? to? unsubscribe|opt_out from|of LIST",
-        "WANTS please? be? removed_from|taken_off|deleted_from|off LIST",
-        "WANTS please? be unsubscribed|opted_out|left_alone",
-        "please|pls|plz|kindly unsubscribe|unsub",
-        "unsubscribe|unsub please|pls|plz",
-        "how do|can i|we unsubscribe|opt_out from|of these|your MAILS",
-    ),
-    "SILENCE": (
-        "STOP with? the? WRITING ME? about_this|about_it?",
-        "STOP sending ME? MORE* MAILS to_me|to_us?",
-        "STOP sending ME? this|these|those|stuff|crap|anything",
-        "STOP with? the? MORE* MAILS",
-        "STOP the|this|your spam|spamming",
-        "STOP all MORE* contact",
-        "NEVER WRITE ME about_this|about_it?",
-        "NEVER WRITE EVER",
-        "NEVER call|text|email|contact or text|call|email|message ME",
-        "NEVER call|phone|ring ME EVER",
-        "NEVER send ME? MORE* MAILS",
-        "NEVER send ME this|these|anything|anything_else|anything_more|any_more|any_more_of_these",
-    ),
-    "SILENCE_WISH": (
-        "ASKS LEAD* not to? WRITE ME about_this|about_it?",
-        "NO_WISH want|wish|care|like to receive|get|see MORE* MAILS from_you?",
-        "NO_WISH want|wish to be contacted|emailed|texted|messaged|bothered",
-        "NO_WISH want|wish|care to hear_from you|your_company",
-        "NO_WISH want any|more|these|your MORE* MAILS from_you?",
-        "no more|further MAILS|contact from_you?",
-    ),
-}
-
-# Off the list: clear, whatever else is said.
-_REMOVAL: Final = ("PLEASE REMOVAL THANKS", "LEAD* REMOVAL_WISH THANKS")
-# Write no more: not clear where the writer goes on talking beside it.
-_SILENCE: Final = ("PLEASE SILENCE EVER* THANKS", "LEAD* SILENCE_WISH EVER* THANKS")
-# A whole sentence: in a list ("reply, unsubscribe or call") it would be a clause.
-_BARE: Final = (
-    "LEAD* unsubscribe|unsub|opt_out|remove_me|take_me_off|delete_me THANKS",
-    "LEAD* remove my email|email_address|address|name THANKS",
-    "LEAD* remove|delete from LIST_KIND* list|database THANKS",
-)
-# A whole message, or one above an empty line and a signature.
-_WHOLE: Final = (
-    "PLEASE stop|unsubscribe|opt_out all|it|this|spam? stop* END* SOON* END* LEAD*",
-    "PLEASE remove number? END* SOON* END*",
-    "LEAD* no more THANKS",
-    "PLEASE NEVER contact|email|text|message END*",
+from leadjobs.leads.post_process.opt_out_rules import (
+    BARE,
+    CARRIER_WORDS,
+    REMOVAL,
+    SILENCE,
+    START_WORDS,
+    VOCABULARY,
+    WHOLE,
 )
 
-_CARRIER_WORDS: Final = frozenset({"stopall", "cancel", "end", "quit", "revoke", "optout"})
-_START_WORDS: Final = frozenset({"start", "unstop"})
-
+# ---- the rules, compiled ---------------------------------------------------------------------------------------------
 
 _AT_MOST: Final = "{0,4}"  # of what may come again and again: words that can be read in two ways cost twice for each
 
@@ -191,7 +48,7 @@ def _place(place: str) -> str:
 
 def _choice(word: str) -> str:
     if word.isupper():
-        return "|".join(_pattern(rule) for rule in _VOCABULARY[word])
+        return "|".join(_pattern(rule) for rule in VOCABULARY[word])
     return word.replace("_", " ") + " "
 
 
@@ -323,7 +180,7 @@ def opt_out_in(text: str, channel: Channel) -> str | None:
     for number, sentence in enumerate(sentences):
         talks_on = any(near.talks_on for near in sentences[max(0, number - 1) : number + 2])
         is_plain_bare = number < _NEAR_TOP and not talks_on and not sentence.is_question
-        if is_plain_bare and _is(_BARE, sentence.words):
+        if is_plain_bare and _is(BARE, sentence.words):
             return _asked("to stop", sentence.written)
         if request := _request_in(sentence, talks_on=talks_on):
             return _asked("to stop", request)
@@ -335,7 +192,7 @@ def opt_in_in(text: str, channel: Channel) -> str | None:
 
     Only the carriers' own words do, as a whole text message: a YES may answer any question.
     """
-    if channel is Channel.SMS and "?" not in text and plain(text) in _START_WORDS:
+    if channel is Channel.SMS and "?" not in text and plain(text) in START_WORDS:
         return _asked("to start again", text)
     return None
 
@@ -349,20 +206,20 @@ def _keyword_in(text: str, channel: Channel) -> str | None:
     text = _WHO_IS_THIS.sub("who is this", text)
     if "?" in text:
         return None
-    if channel is Channel.SMS and plain(text) in _CARRIER_WORDS:
+    if channel is Channel.SMS and plain(text) in CARRIER_WORDS:
         return text
     above, _, signature = text.partition("\n\n")
     # "Stop!" and a line below it may well be delight.
     whole = above if signature and "!" not in above else text
-    return next((part for part in (text, whole) if _is(_WHOLE, plain(part))), None)
+    return next((part for part in (text, whole) if _is(WHOLE, plain(part))), None)
 
 
 def _request_in(sentence: _Sentence, *, talks_on: bool) -> str | None:
     """The clause of the sentence that clearly asks us to stop, as written."""
     before: _Clause | None = None
     for clause in sentence.clauses:
-        is_removal = _is(_REMOVAL, clause.words)
-        if is_removal or (not talks_on and _is(_SILENCE, clause.words)):
+        is_removal = _is(REMOVAL, clause.words)
+        if is_removal or (not talks_on and _is(SILENCE, clause.words)):
             unclear = (
                 _is_conditional(sentence, is_removal=is_removal)
                 or _is_reported(clause, before)

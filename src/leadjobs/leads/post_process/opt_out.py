@@ -61,10 +61,33 @@ def _compiled(rules: tuple[str, ...]) -> re.Pattern[str]:
 # ---- what makes a request unclear -----------------------------------------------------------------------------------
 
 _WAYS = "call|text|phone|ring|whatsapp|message|email|ping|dm|contact|reach|try|send"
+_MEDIA = "emails?|emailing|texts?|texting|phone|calls?|calling|a call|sms|whatsapp"
+_WANTED = "demo|trial|quote|proposal|pricing|price|offer|deal|contract|meeting|appointment|call|chat|brochure|updates"
+_ADVERBS = "(?:(?:would|do|just|still|really|very|quite|also|only) )*"
+_COURTESY = "(?:(?:please|but|and|do|just|still|also|you can|better|rather|instead|feel free to) )*"
+# "Email me again and I call my lawyer", "send me a confirmation" and "tell me how you got my address" offer nothing.
+_NO_MORE = r"(?!.*\b(?:again|one more time|confirm|confirms|confirmation|done|got|gave|found)\b)"
+_STAYS = re.compile(  # wants to be written to in another way, elsewhere, or about something else
+    rf"{_NO_MORE}(?:{_COURTESY}(?:"
+    r"keep (?!your|away|off|out)\w.*|continue .*|stay (?:in|on)\b.*|"
+    rf"(?:(?!your )\w+ )?(?:{_MEDIA}) (?:is|are|works?) (?:still )?(?:fine|ok|okay|good|great|better|best|welcome)\b.*|"
+    rf"(?:i|we) (?:would )?prefer (?:{_MEDIA})\b.*|"
+    r"(?:call|text|phone|ring|whatsapp|email|reach) me\b.*|"
+    r"(?:send|give|show) (?:me|us) (?:the|a|your|more)\b.*|send (?:it|them|these|this|everything) to\b.*|"
+    r"(?:use|add|update|replace|import|put|start over|here is|heres)\b(?!.*\bdo not\b).*)|"
+    rf"(?:i|we|id|wed) {_ADVERBS}(?:like|love|want|need) (?:\w+ ){{0,4}}(?:{_WANTED})\b.*|"
+    rf"(?:im|i am|were|we are) {_ADVERBS}interested\b.*|"
+    r".*\b(?:my|our) (?:new|other|right|correct|current) (?:\w+ )?(?:one|number|email|address|phone|cell)\b.*|"
+    r".*\ba new (?:\w+ )?(?:number|email|address|phone)\b.*|"
+    r"(?=.* instead$).*\b(?:use|try|call|text|email|write|send|contact)\b.*|"
+    r".*\blets (?:keep )?(?:meet|talk|talking|chat|speak|schedule|book)\b.*)"
+)
 _TALKS_ON = re.compile(  # offers another way or a meeting, promises to write, or has bought
-    rf"(?!.*\b(?:again|one more time)\b)(?:.* instead|(?:(?:please|you can|better|rather|just|instead|feel free to) )*"
-    rf"(?:(?:{_WAYS}) (?:me|us|my)\b.*|(?:emails?|texts?|phone|calls?|a call|sms|whatsapp) (?:is|are|works?) .*|"
-    rf"(?:i|we) (?:would )?prefer .*|(?:ill|i will|well|we will) (?:{_WAYS}|be in touch|get back|let you)\b.*)|"
+    rf"{_NO_MORE}(?:.* instead|{_COURTESY}(?:"
+    rf"(?:{_WAYS}) (?:me|us|my)\b.*|(?:{_MEDIA}) (?:is|are|works?) .*|"
+    rf"(?:i|we) (?:would )?prefer (?!not ).*|(?:ill|i will|well|we will) (?:{_WAYS}|be in touch|get back|let you)\b.*)|"
+    r"(?:(?:just|please|then) )*"
+    r"(?:call|ring|send|answer|pick up|come|show|tell|give|sign|book|visit|meet|talk|speak|start)\b.*|"
     r".*\b(?:lets|can we|shall we|could we) (?:meet|talk|chat|speak|call|schedule|book)\b.*|"
     r".*\b(?:i|ive|i have|we|weve|we have) (?:already |just )?(?:signed|bought|paid|ordered|booked|joined)\b.*)"
 )
@@ -75,7 +98,10 @@ _CONDITION = re.compile(
 _TIME = re.compile(
     r"(?:at least )?(?:not )?(?:(?:on|at|in|during|over) .*\b(?:weekends?|nights?|work|hours|\w+days?|holidays?|lunch|"
     r"mornings?|evenings?|meetings?|shift|noon|\d+ ?[ap]m)|(?:before|after) \d+(?: ?[ap]m)?|while .*|for now|today|"
-    r"tomorrow|tonight|weekends|(?:this|next) (?:week|month|quarter))"
+    r"tomorrow|tonight|weekends|(?:this|next) (?:week|month|quarter)|late at night|(?:\w+ )?\w+s only|"
+    r"(?=.* now$)(?:.* )?(?:do not|dont)\b.*|its .*\b(?:late|early|midnight|\d+ ?[ap]m)|"
+    r"(?:im|i am) (?:driving|busy|working|asleep|sleeping|sick|away|at work|in (?:a|the|class|court|surgery)\b.*|"
+    r"on (?:a|the phone|holiday|vacation|leave|shift)\b.*))"
 )
 _QUOTING = re.compile(  # the words before words that are only mentioned
     r"(?:.* )?(?:says?|said|saying|tells?|telling|told|writes?|wrote|repl(?:y|ies|ied|ying)|respond(?:s|ed)?|types?|"
@@ -89,7 +115,10 @@ _OWN_REQUEST = re.compile(
 _NEGATED = re.compile(
     r"\b(?:do not|dont|never|would not|wouldnt|should not|shouldnt|will not|wont|cannot|cant|not to)\b"
 )
-_ASKED = re.compile(r"\b(?:please|pls|plz|kindly|(?:can|could|will|would) (?:you|u)|(?:can|could|may) (?:i|we)|how)\b")
+_ASKED = re.compile(
+    r"\b(?:please|pls|plz|kindly|(?:can|could|will|would) (?:you|u|someone|it be)|(?:can|could|may) (?:i|we)|"
+    r"how|where|what|is there a way)\b"
+)
 _STATED = re.compile(r"(?:i|we|id|wed|im|ive|weve) ")
 
 # ---- taking a message apart -----------------------------------------------------------------------------------------
@@ -99,13 +128,22 @@ _MOST, _MOST_SENTENCES = 50_000, 500  # characters and sentences that are read: 
 _SHORT_INTRODUCTION = 2  # words before a colon: "short answer: ..."
 _LONGEST_CLAUSE = 200
 _LONGEST_QUOTE = 80
+_MOST_NAMED = 5
 _WRAPPED = re.compile(r"(?m)^([^\n]{60,}[^\n.!?:])\n(?=[^\n\s])")
 _BETWEEN_SENTENCES = re.compile(r"(?<=[.!?])\s+|\n+")
 _JOINT = re.compile(
-    r"(\s*[,;:()\u2013\u2014]+(?:\s+(?:and|but|so|&)\b)?\s*|\s+-+\s+|\s+(?:and|but|so|&)\s+)", re.IGNORECASE
+    r"(\s*[,;:()\u2013\u2014]+(?:\s+(?:and|but|so|&)\b)?\s*|\s+-+\s+|"
+    r"\s+(?:and|but|so(?! (?:late|early|often|much|many|frequently|kind|good)\b)|&)\s+)",
+    re.IGNORECASE,
 )
 _QUOTES = '"\u201c\u201d\u201e\u00ab\u00bb'
 _QUOTATION = re.compile(f"[{_QUOTES}][^{_QUOTES}\n]*[{_QUOTES}]")
+# An address or a number that is spelled out, with what it is called.
+_CALLED = r"(?:\b(?:the|this|my) (?:following )?(?:e-?mail |phone )?(?:address|e-?mail|number):? |: )?"
+_ADDRESS = re.compile(rf"{_CALLED}(?<![\w.+-])[\w.+-]{{1,64}}@[\w.-]{{1,200}}", re.IGNORECASE)
+_NUMBER = re.compile(rf"{_CALLED}(?<![\w+(])\+?\(?\d[\d ().-]{{5,18}}\d(?!\w)", re.IGNORECASE)
+_NAME = r"[^\W\d_a-z][\w'.]*"
+_SIGNATURE = re.compile(rf"(?: [-~\u2013\u2014]+|\n) ?-? ?{_NAME}(?: {_NAME}){{0,2}}$")
 _WHO_IS_THIS = re.compile(r"\bwho(?:'s|\u2019s|s| is) this\s*\?+", re.IGNORECASE)
 _ENDINGS = f" !?.){_QUOTES}"
 
@@ -127,6 +165,7 @@ class _Sentence:
     words: str
     is_question: bool
     clauses: tuple[_Clause, ...]
+    stays: bool
     talks_on: bool
 
 
@@ -135,6 +174,7 @@ def _sentences(text: str) -> Iterator[_Sentence]:
     for written in filter(plain, parts):
         # What is quoted is talked about, not asked for; unless there is nothing but the quotation.
         spoken = _QUOTATION.sub(" quotation ", written.strip(f" .!{_QUOTES}"))
+        spoken = _named(spoken)
         pieces = ["", *_JOINT.split(spoken)]
         clauses = tuple(
             _Clause(piece.strip(), plain(piece), joint.strip().lower())
@@ -143,11 +183,17 @@ def _sentences(text: str) -> Iterator[_Sentence]:
         )
         yield _Sentence(
             written=written,
-            words=plain(spoken),
+            words=plain(_SIGNATURE.sub("", spoken)),
             is_question="?" in written[len(written.rstrip(_ENDINGS)) :],
             clauses=clauses,
+            stays=any(_STAYS.fullmatch(clause.words) for clause in clauses),
             talks_on=any(_TALKS_ON.fullmatch(clause.words) for clause in clauses),
         )
+
+
+def _named(text: str) -> str:
+    """The text with the first addresses and numbers called so: which one it is, nobody need know."""
+    return _NUMBER.sub(" this number", _ADDRESS.sub(" this address", text, _MOST_NAMED), _MOST_NAMED)
 
 
 def plain(text: str) -> str:
@@ -178,11 +224,13 @@ def opt_out_in(text: str, channel: Channel) -> str | None:
         return _asked("to stop", keyword)
     sentences = tuple(_sentences(own))
     for number, sentence in enumerate(sentences):
-        talks_on = any(near.talks_on for near in sentences[max(0, number - 1) : number + 2])
+        near = sentences[max(0, number - 1) : number + 2]
+        stays = any(one.stays for one in near)
+        talks_on = stays or any(one.talks_on for one in near)
         is_plain_bare = number < _NEAR_TOP and not talks_on and not sentence.is_question
         if is_plain_bare and _is(BARE, sentence.words):
             return _asked("to stop", sentence.written)
-        if request := _request_in(sentence, talks_on=talks_on):
+        if not stays and (request := _request_in(sentence, talks_on=talks_on)):
             return _asked("to stop", request)
     return None
 
@@ -208,10 +256,12 @@ def _keyword_in(text: str, channel: Channel) -> str | None:
         return None
     if channel is Channel.SMS and plain(text) in CARRIER_WORDS:
         return text
-    above, _, signature = text.partition("\n\n")
-    # "Stop!" and a line below it may well be delight.
-    whole = above if signature and "!" not in above else text
-    return next((part for part in (text, whole) if _is(WHOLE, plain(part))), None)
+    above = text.partition("\n\n")[0]
+    if "!" in above:  # "Stop!" and a line below it may well be delight.
+        parts = [text]
+    else:
+        parts = [text, above, *(_SIGNATURE.sub("", part) for part in (text, above) if len(part) <= _LONGEST_CLAUSE)]
+    return next((part for part in parts if _is(WHOLE, plain(part))), None)
 
 
 def _request_in(sentence: _Sentence, *, talks_on: bool) -> str | None:

@@ -157,6 +157,27 @@ def test_a_mail_without_words_is_ignored() -> None:
     assert reason(changed(StrippedTextReply="", TextBody="> Hi", HtmlBody="")) == "no words of their own"
 
 
+@pytest.mark.parametrize("subject", ["Re: unsubscribe", "Your offer", "How do customers unsubscribe?", "", None])
+def test_a_subject_that_asks_for_nothing_is_no_reply(subject: str | None) -> None:
+    """A subject may be our own: where there are no words, it counts only if it asks us to stop."""
+    assert reason(changed(Subject=subject, StrippedTextReply="", TextBody="", HtmlBody="")) == "no words of their own"
+
+
+def test_words_come_before_the_subject() -> None:
+    """Who writes something is heard by what they write."""
+    assert read(changed(Subject="unsubscribe")).text == "Yes, happy to talk."
+
+
+def test_apples_unsubscribe_button_is_pressed_by_a_person() -> None:
+    """It says of its mail that a machine sent it."""
+    mail: dict[str, Any] = json.loads(MAIL)
+    headers = [{"Name": "Auto-Submitted", "Value": "auto-replied"}, {"Name": "X-Apple-Unsubscribe", "Value": "true"}]
+    pressed = changed(
+        Subject="unsubscribe", StrippedTextReply="", TextBody="", HtmlBody="", Headers=mail["Headers"] + headers
+    )
+    assert read(pressed).text == "unsubscribe"
+
+
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [

@@ -11,7 +11,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from leadjobs.channels import Address, Id, Payload, Text, moment, or_none, read_as, read_json
-from leadjobs.channels.email_text import html_to_text, mailbox_keys, message_id, own_words, why_no_reply
+from leadjobs.channels.email_text import html_to_text, mailbox_keys, message_id, own_words, request_in, why_no_reply
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
 from leadjobs.leads.inbound import Channel, Delivery, Identity, Ignored, Inbound
 from leadjobs.web.delivery import Answer
@@ -93,4 +93,4 @@ class Postmark:
 
 def _text(mail: _Mail) -> str:
     stripped, text, html = mail.stripped or "", mail.text or "", mail.html or ""
-    return own_words(stripped) or own_words(text) or own_words(html_to_text(html))
+    return own_words(stripped) or own_words(text) or own_words(html_to_text(html)) or request_in(mail.subject)

@@ -20,7 +20,15 @@ from typing import ClassVar
 from pydantic import Field, Json
 
 from leadjobs.channels import Address, Payload, Text, body_key, clean, moment, needs_token, or_none, read_as
-from leadjobs.channels.email_text import Header, html_to_text, mailbox_keys, message_id, own_words, why_no_reply
+from leadjobs.channels.email_text import (
+    Header,
+    html_to_text,
+    mailbox_keys,
+    message_id,
+    own_words,
+    request_in,
+    why_no_reply,
+)
 from leadjobs.errors import MalformedWebhookError
 from leadjobs.leads.inbound import Channel, Delivery, Identity, Ignored, Inbound
 from leadjobs.web.delivery import Answer
@@ -103,7 +111,7 @@ class SendGrid:
         message_key = mail.key()
         # One mail to two addresses of ours comes twice, and perhaps for two workspaces.
         delivery_key = f"{mail.recipient.lower()}/{message_key}"
-        text = own_words(mail.text) or own_words(html_to_text(mail.html))
+        text = own_words(mail.text) or own_words(html_to_text(mail.html)) or request_in(mail.subject)
         if reason := why_no_reply(mail.sender, mail.header) or (None if text else "no words of their own"):
             return Ignored(source=self.source, tenant_keys=tenant_keys, delivery_key=delivery_key, reason=reason)
         return Inbound(

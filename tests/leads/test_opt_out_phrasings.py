@@ -153,6 +153,7 @@ NOT_ASKED = [
     "Don't text me, I'm driving",
     "Don't text me right now",
     "Don't text me today",
+    "Don't text me before I get to work",
     "Stop texting me, it's 2am",
     "No more emails this week please",
     # how, of others

@@ -48,7 +48,7 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
         "as|because|since i|im|ive|we|were|weve|this|it|its|you|youve|youre|my|our ...",
         "or i|ill|we|well|else ...",
         "im|i_am|we_are|were? not|no_longer|never interested at_all?",
-        "before i|we ...",
+        "before i|we report|block|mark|flag|sue ...",
         "WRONG|LAW|COUNTED",
     ),
     "ASKS": (  # what makes a request of an infinitive

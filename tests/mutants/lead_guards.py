@@ -3,11 +3,11 @@
 from tests.mutants.guard import Guard, lead_sql, py
 
 ADAPTERS, SIGNATURES = "tests/channels/test_adapters.py::test_", "tests/engine/web/test_signatures.py::test_"
-DOORS, INBOX, REPLAY, SCORING, STEPS, ORDER, HELD, DAY, CLAY, FOUND, TOKENS, API, LEAD, STANDING = (
+DOORS, INBOX, REPLAY, SCORING, STEPS, ORDER, HELD, DAY, CLAY, FOUND, TOKENS, API, LEAD, STANDING, SCORES = (
     f"tests/leads/test_{name}.py::test_"
     for name in (
         "doors", "inbox", "replay", "scoring", "post_process", "post_process_order", "back_pressure", "ai_budget",
-        "asking_clay", "keep_found", "api_refusals", "api", "api_lead", "standing",
+        "asking_clay", "keep_found", "api_refusals", "api", "api_lead", "standing", "scores",
     )
 )  # fmt: skip
 ASKS, FAILURES, LIMITS = (f"tests/leads/ai/test_ai_{name}.py::test_" for name in ("asks", "failures", "limits"))
@@ -114,8 +114,10 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     py("leads/scoring/scores", "a score is of its job's workspace", "if str(lead.workspace_id) != tenant:", "if False:",
        f"{SCORING}a_job_of_another_workspace_scores_nothing"),
     py("leads/scoring/scores", "the newest picture stands",
-       "is_newest = lead.scored_through_id is None or lead.scored_through_id <= case.through_id", "is_newest = True",
+       "lead.scored_through_id is None or lead.scored_through_id < case.through_id:", "True:",
        f"{SCORING}an_older_job_never_overwrites_a_newer_score"),
+    py("leads/scoring/scores", "of two looks at the same messages the later one stands", " and is_later", "",
+       f"{SCORES}of_two_looks_at_the_same_messages_the_newer_one_s_score_stands"),
     py("leads/scoring/scores", "the standing is looked at again", "scored if why is None or scored.model is None else Scored.disqualified(why)",
        "scored", f"{SCORING}who_opts_out_while_the_model_thinks_is_disqualified"),
     py("leads/scoring/scores", "a score waits for who has the lead", LOCKED, "",

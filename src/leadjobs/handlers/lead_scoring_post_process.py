@@ -1,7 +1,7 @@
 """LEAD_SCORING_POST_PROCESS: score a lead after an inbound message, on the whole conversation, by AI.
 
 Every inbound message is scored, whether or not a score exists.  A lead that must not be pursued gets 1 in everything,
-and no model is asked.  A score that saw less of the conversation never replaces one that saw more.
+and no model is asked.  A score of an older picture never replaces one of a newer.
 """
 
 from dataclasses import dataclass, replace

@@ -70,8 +70,8 @@ class Lead(Base):
 
     ``opted_out_at`` disqualifies whatever else is known, ``bounced_at`` until they write again.  The scores are
     those of the newest picture:
-    ``scored_through_id`` is the newest message that the scorer had seen, and a score that had seen less never replaces
-    it.
+    ``scored_through_id`` is the newest message that the scorer had seen, ``scored_at`` when it looked, and a score that
+    had seen less, or looked earlier at the same messages, never replaces it.
     """
 
     __tablename__ = "lead"

@@ -1,9 +1,9 @@
 """A lead's case for the scorer, and keeping what was decided."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 
-from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leadjobs.leads.ai.asking import Answer
@@ -44,7 +44,8 @@ class Scored:
 class Case:
     """Everything a score is decided on, as it stood at one moment.
 
-    ``through_id`` is the newest message that was there, ``has_words`` that the lead ever said something.
+    ``through_id`` is the newest message that was there, ``looked_at`` the moment, ``has_words`` that the lead ever said
+    something.
     ``disqualified`` is decided already, where it is not None.
     """
 
@@ -52,6 +53,7 @@ class Case:
     lead_id: int
     message_id: int
     through_id: int
+    looked_at: datetime
     has_words: bool
     question: ScoringInput
     disqualified: Scored | None
@@ -72,6 +74,7 @@ async def open_case(session: AsyncSession, what: LeadMessage, tenant: str) -> Ca
         lead_id=lead.id,
         message_id=what.message_id,
         through_id=said.through_id,
+        looked_at=said.looked_at,
         has_words=said.has_words,
         question=_question(lead, settings, said),
         disqualified=None if why is None else Scored.disqualified(why),
@@ -95,12 +98,12 @@ async def keep_score(session: AsyncSession, case: Case, scored: Scored, *, job_i
     """Keep a score in the history, and as the lead's own where nothing newer stands; says so, or None without a lead.
 
     The lead is locked and looked at again: whoever opted out while the model was thinking is disqualified, and a score
-    that saw more of the conversation stays.
+    that saw more of the conversation stays, or as much of it and the lead as it was later.
     """
     lead = await session.get(Lead, case.lead_id, with_for_update={"key_share": True}, populate_existing=True)
     if lead is None:
         return None
-    is_newest = lead.scored_through_id is None or lead.scored_through_id <= case.through_id
+    is_newest = _is_newest(lead, case)
     why = disqualified_by(lead)
     current = scored if why is None or scored.model is None else Scored.disqualified(why)
     if current is not scored:
@@ -108,11 +111,18 @@ async def keep_score(session: AsyncSession, case: Case, scored: Scored, *, job_i
     _remember(session, case, current, job_id, job_attempt, is_applied=is_newest)
     score = current.score
     if not is_newest:
-        return "kept in the history; a score that saw newer messages stands"
+        return "kept in the history; a score of a newer picture stands"
     lead.fit_score, lead.intent_score, lead.overall_score = score.fit, score.intent, score.overall
-    lead.score_reasoning, lead.scored_through_id = score.reasoning, case.through_id
-    lead.scored_at = await session.scalar(select(func.now()))
+    lead.score_reasoning = score.reasoning
+    lead.scored_through_id, lead.scored_at = case.through_id, case.looked_at
     return f"fit {score.fit}, intent {score.intent}, overall {score.overall}"
+
+
+def _is_newest(lead: Lead, case: Case) -> bool:
+    if lead.scored_through_id is None or lead.scored_through_id < case.through_id:
+        return True
+    is_later = lead.scored_at is None or lead.scored_at <= case.looked_at
+    return lead.scored_through_id == case.through_id and is_later
 
 
 def _remember(

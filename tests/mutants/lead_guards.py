@@ -3,11 +3,11 @@
 from tests.mutants.guard import Guard, lead_sql, py
 
 ADAPTERS, SIGNATURES = "tests/channels/test_adapters.py::test_", "tests/engine/web/test_signatures.py::test_"
-DOORS, INBOX, REPLAY, SCORING, STEPS, ORDER, HELD, DAY, CLAY, FOUND, TOKENS, API, LEAD, STANDING, SCORES = (
+DOORS, INBOX, REPLAY, SCORING, STEPS, ORDER, HELD, DAY, CLAY, FOUND, TOKENS, API, LEAD, STANDING, SCORES, CONSENT = (
     f"tests/leads/test_{name}.py::test_"
     for name in (
         "doors", "inbox", "replay", "scoring", "post_process", "post_process_order", "back_pressure", "ai_budget",
-        "asking_clay", "keep_found", "api_refusals", "api", "api_lead", "standing", "scores",
+        "asking_clay", "keep_found", "api_refusals", "api", "api_lead", "standing", "scores", "consent",
     )
 )  # fmt: skip
 ASKS, FAILURES, LIMITS = (f"tests/leads/ai/test_ai_{name}.py::test_" for name in ("asks", "failures", "limits"))
@@ -61,6 +61,18 @@ LEAD_GUARDS: tuple[Guard, ...] = (
              f"{HELD}a_request_that_was_taken_back_is_not_heard_again"),
     lead_sql("hear_stop", "an older request to stop changes no newer one", " AND (opted_out_at IS NULL OR opted_out_at < heard.sent_at)", "",
              f"{ORDER}a_request_to_stop_that_is_told_of_late_leaves_the_newer_one"),
+    lead_sql("hear_stop", "who came back since is not stopped", """\
+
+   AND NOT EXISTS (SELECT FROM message AS welcome
+                    WHERE welcome.lead_id = heard.lead_id AND welcome.sent_at >= heard.sent_at
+                      AND welcome.consent = 'started')""", "", f"{CONSENT}a_request_to_stop_that_is_told_of_late_stops_nobody_who_came_back",
+             f"{CONSENT}who_came_back_in_a_history_is_not_stopped"),
+    py("leads/conversations", "a welcome in their own word is kept as one", " or (Consent.STARTED if opt_in_in(told.text, told.channel) is not None else None)", "",
+       f"{CONSENT}a_request_to_stop_that_is_told_of_late_stops_nobody_who_came_back"),
+    py("leads/conversations", "when they last wrote is known with the message", "if rows and (told.text or not is_inbound):", "if rows and not is_inbound:",
+       f"{CONSENT}a_bounce_is_none_where_a_later_reply_is_still_worked_on"),
+    lead_sql("note_heard", "older words turn no time back", " AND (last_inbound_at IS NULL OR last_inbound_at < CAST(:sent_at AS timestamptz))", "",
+             f"{STEPS}late_arrivals_turn_nothing_back"),
     py("channels/unipile", "what may be ours is not theirs", "if message.is_ours is None:", "if False:",
        "tests/channels/test_unipile.py::test_what_may_be_ours_is_not_taken_for_theirs"),
     py("channels/email_text", "a dash after wrote is a person's, unless Zoho's stand before it", r'    r"^[^-][\s\S]*-$"', '    r"a^"',
@@ -76,8 +88,6 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     py("channels/email_text", "who asks for a journey on a day is heard", "_DATE_LINE.search(below) and _SUBJECT.search(below)",
        "_DATE_LINE.search(below) and _TO.search(below)", "tests/channels/test_email_text.py::test_their_own_words_are_kept"),
     # Post-processing: consent, steps that are kept, what is newer stands
-    py("leads/post_process/consent", "what the webhook heard is not heard again", "if not is_heard and (", "if (",
-       f"{HELD}a_request_that_was_taken_back_is_not_heard_again"),
     py("leads/post_process/opt_out", "the provider's word is heard", "if consent == Consent.STOPPED:", "if False:",
        f"{STEPS}news_without_words_scores_the_lead_again"),
     py("leads/post_process/opt_out", "a request is a whole clause", '.fullmatch(f"{words} ") is not None', '.search(f"{words} ") is not None',

@@ -5,8 +5,9 @@ from datetime import timedelta
 from typing import Any
 
 from leadjobs.errors import StoreError
-from leadjobs.leads.inbound import Inbound, LeadId, MessageId, Outbound, Sent, Told, WorkspaceId
+from leadjobs.leads.inbound import Consent, Inbound, LeadId, MessageId, Outbound, Sent, Told, WorkspaceId
 from leadjobs.leads.jobs import LeadMessage
+from leadjobs.leads.post_process.opt_out import opt_in_in
 from leadjobs.store.connection import Rows, fetch_async
 from leadjobs.store.statements import statement
 
@@ -56,11 +57,11 @@ class Conversations:
             body=told.text,
             sender=told.sender,
             recipient=told.recipient,
-            consent=told.consent if isinstance(told, Inbound) else None,
+            consent=_consent(told) if isinstance(told, Inbound) else None,
             sent_at=told.sent_at,
         )
-        if rows and not is_inbound:
-            await self._rows("note_sent", lead_id=lead_id, sent_at=rows[0]["sent_at"])
+        if rows and (told.text or not is_inbound):
+            await self._rows("note_heard" if is_inbound else "note_sent", lead_id=lead_id, sent_at=rows[0]["sent_at"])
         if rows:
             return LeadMessage(lead_id, MessageId(rows[0]["id"]))
         found = await self._find_message(told)
@@ -84,6 +85,11 @@ class Conversations:
                 return LeadId(added["lead_id"])
             await self._rows("drop_lead", lead_id=added["lead_id"])
         raise StoreError(f"no agreement on who owns the identities of a lead of workspace {self._workspace_id}")
+
+
+def _consent(told: Inbound) -> Consent | None:
+    """The provider's word, or their own that takes a request to stop back: one that comes late is to see it."""
+    return told.consent or (Consent.STARTED if opt_in_in(told.text, told.channel) is not None else None)
 
 
 def _outbound(reply: Inbound, sent: Sent) -> Outbound:

@@ -68,10 +68,10 @@ class WorkspaceSource(Base):
 class Lead(Base):
     """A person who may become a customer.
 
-    ``opted_out_at`` disqualifies whatever else is known, ``bounced_at`` until they write again.  The scores are
-    those of the newest picture:
-    ``scored_through_id`` is the newest message that the scorer had seen, ``scored_at`` when it looked, and a score that
-    had seen less, or looked earlier at the same messages, never replaces it.
+    ``opted_out_at`` disqualifies whatever else is known, ``bounced_at`` until they write again.  ``last_inbound_at`` is
+    the time of their newest words that are kept.  The scores are those of the newest picture: ``scored_through_id`` is
+    the newest message that the scorer had seen, ``scored_at`` when it looked, and a score that had seen less, or looked
+    earlier at the same messages, never replaces it.
     """
 
     __tablename__ = "lead"
@@ -122,8 +122,8 @@ class LeadIdentity(Base):
 class Message(Base):
     """One thing said, by the lead or to it.  ``sent_at`` is the provider's time, never later than ours.
 
-    ``consent`` is what the provider itself said with it; news without words (an unsubscribe, a bounce) has an empty
-    ``body``.
+    ``consent`` is what the provider itself said with it, or a text message's own START; news without words (an
+    unsubscribe, a bounce) has an empty ``body``.
     """
 
     __tablename__ = "message"

@@ -6,7 +6,7 @@
     enrichment   what Clay knows of them
     sentiment    how they sound
     draft        a reply for a person to send
-    roll-ups     the time of the newest inbound message      } in one transaction
+    roll-ups     how the newest words sounded                } in one transaction
     scoring      a job of its own                            } with the end of this one
 
 A retry goes on after the last finished step.  Consent is first, so that it is heard whatever is down (a request to stop

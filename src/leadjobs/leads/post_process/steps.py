@@ -1,7 +1,5 @@
 """The steps of post-processing: each does its part on one message, and keeps what it found under its name."""
 
-from typing import Any
-
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -44,7 +42,7 @@ async def consent(visit: Visit) -> None:
     """A request to stop, a bounce, a welcome back."""
     async with visit.tools.sessions() as session:
         lead, message = await visit.load(session)
-        await visit.job.keep(session, "consent", note_consent(lead, message))
+        await visit.job.keep(session, "consent", await note_consent(session, lead, message))
 
 
 async def transcript(visit: Visit) -> None:
@@ -197,19 +195,18 @@ async def _keep_earlier(session: AsyncSession, lead: Lead, told: Inbound | Outbo
     kept = await Conversations(session, WorkspaceId(lead.workspace_id)).keep_of(LeadId(lead.id), told)
     message = await session.get_one(Message, kept.message_id)
     if message.lead_id == lead.id and message.direction == "inbound" and message.sentiment is None:
-        note_consent(lead, message)
+        await note_consent(session, lead, message)
 
 
 async def _roll_up(session: AsyncSession, lead: Lead) -> None:
-    """What the newest inbound words say, by the time they were sent: a message that arrives late changes nothing.
+    """How the newest inbound words sound, by the time they were sent: a message that arrives late changes nothing.
 
     A tag that disqualifies stays: it was put there by somebody who knows more.
     """
+    if is_disqualifying(lead.sentiment_tag):
+        return
     said = select(Message).where(Message.lead_id == lead.id, Message.direction == "inbound", Message.body != "")
-    newest = select(func.max(said.subquery().c.sent_at)).scalar_subquery()
     felt = said.where(Message.sentiment.is_not(None), Message.sentiment.not_in(("opted_out", "bounced")))
     tag = felt.order_by(Message.sent_at.desc(), Message.id.desc()).limit(1).with_only_columns(Message.sentiment)
-    values: dict[str, Any] = {"last_inbound_at": newest}
-    if not is_disqualifying(lead.sentiment_tag):
-        values["sentiment_tag"] = func.coalesce(tag.scalar_subquery(), Lead.sentiment_tag)
-    await session.execute(update(Lead).where(Lead.id == lead.id).values(values))
+    newest = func.coalesce(tag.scalar_subquery(), Lead.sentiment_tag)
+    await session.execute(update(Lead).where(Lead.id == lead.id).values(sentiment_tag=newest))

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from leadjobs.channels import clean
+from leadjobs.channels import body_key, clean
 from leadjobs.channels.sendgrid import SendGrid
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
 from leadjobs.leads.inbound import Adapter, Channel, Delivery, Identity, Ignored, Inbound
@@ -124,7 +124,7 @@ def test_a_reply_is_read() -> None:
     assert ADAPTER.read(delivery()) == Inbound(
         source="sendgrid",
         tenant_keys=("reply@parse.acme-outreach.example", "parse.acme-outreach.example"),
-        delivery_key=f"{TO}/{RFC_ID}",
+        delivery_key=f"{TO}/{body_key(b'maya.ortiz@brightsmile.example')}/{RFC_ID}",
         message_key=RFC_ID,
         channel=Channel.EMAIL,
         identities=(Identity.email("maya.ortiz@brightsmile.example"),),
@@ -282,6 +282,11 @@ def test_one_mail_to_two_addresses_is_two_deliveries_of_one_message() -> None:
     one, other = read(delivery()), read(changed(envelope='{"to": ["team@parse.acme-outreach.example"]}'))
     assert one.message_key == other.message_key
     assert one.delivery_key != other.delivery_key
+
+
+def test_one_message_id_of_two_senders_is_two_deliveries() -> None:
+    """Some mailers give all their mails the same."""
+    assert read(delivery()).delivery_key != read(changed(from_="Ada <ada@y.example>")).delivery_key
 
 
 @pytest.mark.parametrize("headers", ["", "Received: x\n", "Message-ID: \n", f"Message-ID: <{'x' * 500}>\n"])

@@ -114,7 +114,7 @@ def test_a_reply_is_read() -> None:
     assert Inbound(
         source="smartlead",
         tenant_keys=("webhook/48213", "campaign/9181"),
-        delivery_key="email_reply/reply/CAJ9x+reply-77@mail.brightsmile.example",
+        delivery_key=f"email_reply/{THEM}/reply/CAJ9x+reply-77@mail.brightsmile.example",
         message_key="reply/CAJ9x+reply-77@mail.brightsmile.example",
         channel=inbound.Channel.EMAIL,
         identities=LEAD,
@@ -167,7 +167,14 @@ def test_the_old_names_are_read(without: str) -> None:
 def test_both_spellings_in_any_case_are_one_message(kind: str) -> None:
     """The pages spell the event in two ways."""
     assert read(delivery()).message_key == read(changed({"event_type": kind})).message_key
-    assert f"{kind.strip().lower()}/{read(delivery()).message_key}" == read(changed({"event_type": kind})).delivery_key
+    key = f"{kind.strip().lower()}/{THEM}/{read(delivery()).message_key}"
+    assert key == read(changed({"event_type": kind})).delivery_key
+
+
+def test_one_message_id_of_two_leads_is_two_deliveries() -> None:
+    """Some mailers give all their mails the same."""
+    ada = {"sl_lead_email": "ada@y.example", "sl_email_lead_id": "7"}
+    assert read(delivery()).delivery_key != read(changed(ada)).delivery_key
 
 
 def test_two_replies_to_one_mail_are_two_messages() -> None:

@@ -47,6 +47,8 @@ LEAD_GUARDS: tuple[Guard, ...] = (
              "coalesce(CAST(:sent_at AS timestamptz), now())", f"{INBOX}a_time_in_the_future_is_taken_for_now"),
     py("leads/conversations", "racing replies of one person agree on a lead", 'if added["identities"] == len(set(told.identities)):',
        "if True:", f"{INBOX}racing_first_replies_of_one_person_make_one_lead"),
+    py("leads/conversations", "a key that two senders share is a message of each", "if message.lead_id == lead_id:", "if True:",
+       f"{INBOX}a_key_that_two_senders_share_is_a_message_of_each"),
     py("leads/inbox", "a message has one job", "kind.job(message, tenant=str(workspace_id), dedupe_key=key)",
        "kind.job(message, tenant=str(workspace_id))", f"{INBOX}two_deliveries_of_one_reply_make_one_message_and_one_job"),
     py("leads/jobs", "each message is scored", 'return f"lead_scoring:{what.lead_id}:{what.message_id}"',

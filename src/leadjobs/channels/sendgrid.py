@@ -109,8 +109,8 @@ class SendGrid:
         if not tenant_keys:
             raise MalformedWebhookError("sendgrid: envelope.to[0] is not an e-mail address")
         message_key = mail.key()
-        # One mail to two addresses of ours comes twice, and perhaps for two workspaces.
-        delivery_key = f"{mail.recipient.lower()}/{message_key}"
+        # One mail to two addresses of ours comes twice, perhaps for two workspaces; and two senders may share an id.
+        delivery_key = f"{mail.recipient.lower()}/{body_key(mail.sender.lower().encode())}/{message_key}"
         text = own_words(mail.text) or own_words(html_to_text(mail.html)) or request_in(mail.subject)
         if reason := why_no_reply(mail.sender, mail.header) or (None if text else "no words of their own"):
             return Ignored(source=self.source, tenant_keys=tenant_keys, delivery_key=delivery_key, reason=reason)

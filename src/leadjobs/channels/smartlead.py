@@ -201,7 +201,7 @@ class SmartLead:
         return Inbound(
             source=self.source,
             tenant_keys=_tenant_keys(event),
-            delivery_key=f"{event.kind}/{key}",
+            delivery_key=f"{event.kind}/{_lead_in_campaign(event)[1]}/{key}",  # two leads may use one Message-ID
             message_key=key,
             channel=Channel.EMAIL,
             identities=_identities(event),

@@ -25,25 +25,28 @@ class Conversations:
 
     async def keep(self, told: Inbound | Outbound) -> LeadMessage:
         """The message, with its lead and with ours that it answers; what is kept already stays as it is."""
-        if (message := await self._find_message(told)) is not None:
-            return message
         lead_id = await self._find_or_add_lead(told)
         if isinstance(told, Inbound) and told.answers is not None:
             await self.keep_of(lead_id, _outbound(told, told.answers))  # first, as it was said first
-        return await self._add(lead_id, told)
+        return await self.keep_of(lead_id, told)
 
     async def keep_of(self, lead_id: LeadId, told: Inbound | Outbound) -> LeadMessage:
-        """The message of a lead that is known."""
-        return await self._find_message(told) or await self._add(lead_id, told)
+        """The message of a lead that is known.
 
-    async def _find_message(self, told: Told) -> LeadMessage | None:
-        rows = await self._rows(
-            "find_message", workspace_id=self._workspace_id, source=told.source, message_key=told.message_key
-        )
+        Keys may be of a sender's making, as a Message-ID is: to one that another lead's message has the lead is added.
+        """
+        for key in (told.message_key, f"{told.message_key} of lead {lead_id}"):
+            message = await self._find_message(told.source, key) or await self._add(lead_id, key, told)
+            if message.lead_id == lead_id:
+                return message
+        raise StoreError(f"the keys of a message of lead {lead_id} from {told.source} are of other leads' messages")
+
+    async def _find_message(self, source: str, key: str) -> LeadMessage | None:
+        rows = await self._rows("find_message", workspace_id=self._workspace_id, source=source, message_key=key)
         return LeadMessage(LeadId(rows[0]["lead_id"]), MessageId(rows[0]["id"])) if rows else None
 
-    async def _add(self, lead_id: LeadId, told: Inbound | Outbound) -> LeadMessage:
-        """The message, added; or found, where another delivery added it in the meantime."""
+    async def _add(self, lead_id: LeadId, key: str, told: Inbound | Outbound) -> LeadMessage:
+        """The message, added under this key; or what has it, where another delivery added that in the meantime."""
         is_inbound = isinstance(told, Inbound)
         rows = await self._rows(
             "add_message",
@@ -52,7 +55,7 @@ class Conversations:
             channel=told.channel,
             direction="inbound" if is_inbound else "outbound",
             source=told.source,
-            message_key=told.message_key,
+            message_key=key,
             subject=told.subject,
             body=told.text,
             sender=told.sender,
@@ -64,7 +67,7 @@ class Conversations:
             await self._rows("note_heard" if is_inbound else "note_sent", lead_id=lead_id, sent_at=rows[0]["sent_at"])
         if rows:
             return LeadMessage(lead_id, MessageId(rows[0]["id"]))
-        found = await self._find_message(told)
+        found = await self._find_message(told.source, key)
         assert found is not None, "a conflict with a message that cannot be seen"
         return found
 

@@ -194,7 +194,7 @@ async def _keep_earlier(session: AsyncSession, lead: Lead, told: Inbound | Outbo
     """A message from the provider's memory; what the lead said then about consent counts as well."""
     kept = await Conversations(session, WorkspaceId(lead.workspace_id)).keep_of(LeadId(lead.id), told)
     message = await session.get_one(Message, kept.message_id)
-    if message.lead_id == lead.id and message.direction == "inbound" and message.sentiment is None:
+    if message.direction == "inbound" and message.sentiment is None:
         await note_consent(session, lead, message)
 
 

@@ -46,7 +46,7 @@ async def tell(app: App, **changes: Any) -> Answer:
 
 
 async def jobs(db: Db) -> list[str]:
-    rows = await (await db.execute("SELECT dedupe_key FROM background_job")).fetchall()
+    rows = await (await db.execute("SELECT dedupe_key FROM background_job ORDER BY id")).fetchall()
     return [row["dedupe_key"] for row in rows]
 
 
@@ -55,7 +55,15 @@ async def test_what_fills_a_blank_scores_the_lead_again(app: App, asked: None, d
     answers = [await tell(app, company="BrightSmile Dental") for _ in range(2)]
 
     assert ["kept", "duplicate"] == [answer.what for answer in answers]
-    assert ["lead_scoring:7:8:enriched"] == await jobs(db)
+    assert ["lead_scoring:7:8:enriched:1"] == await jobs(db)
+
+
+async def test_a_richer_answer_scores_the_lead_again(app: App, asked: None, db: Db) -> None:
+    """A row that was run again knows more than at first: what it fills now is for the scorer too."""
+    for known in ({"company": "BrightSmile Dental"}, {"company": "BrightSmile Dental", "headcount": "42"}):
+        assert "kept" == (await tell(app, **known)).what
+
+    assert ["lead_scoring:7:8:enriched:1", "lead_scoring:7:8:enriched:2"] == await jobs(db)
 
 
 async def test_a_number_alone_is_kept_and_scores_nothing(app: App, asked: None, db: Db) -> None:

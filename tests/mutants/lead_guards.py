@@ -183,6 +183,8 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     py("leads/post_process/clay", "no more rows than the table takes", ", where=has_room", "", f"{CLAY}the_cap_holds_against_many_at_once"),
     lead_sql("keep_found", "what is known stays", "SET job_title = coalesce(job_title, CAST(:job_title AS text)),\n           company = coalesce(company, CAST(:company AS text))",
              "SET job_title = CAST(:job_title AS text),\n           company = CAST(:company AS text)", f"{FOUND}an_answer_fills_blanks_and_notes_facts"),
+    py("leads/inbox", "what fills a blank is scored each time", ":enriched:{event_id}", ":enriched",
+       "tests/leads/test_clay_callback.py::test_a_richer_answer_scores_the_lead_again"),
     # Kept deliveries again
     lead_sql("lock_event", "a delivery is replayed by one", "   FOR UPDATE SKIP LOCKED\n", "", f"{REPLAY}two_replays_at_once_share_the_work"),
     lead_sql("lock_event", "what has a workspace is not replayed", " AND workspace_id IS NULL", "",

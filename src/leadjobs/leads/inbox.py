@@ -150,6 +150,6 @@ class Keeping:
         )
         if kept["is_filled"] and kept["message_id"] is not None:
             what = LeadMessage(LeadId(kept["lead_id"]), MessageId(kept["message_id"]))
-            tenant, key = str(kept["workspace_id"]), f"{scoring_key(what)}:enriched"
+            tenant, key = str(kept["workspace_id"]), f"{scoring_key(what)}:enriched:{event_id}"
             await enqueue(self._connection, LEAD_SCORING_POST_PROCESS.job(what, tenant=tenant, dedupe_key=key))
         return str(kept["what"])

@@ -16,10 +16,11 @@ from leadjobs.leads.ai.ledger import DatabaseLedger, has_cap
 from leadjobs.leads.inbound import LeadId, WorkspaceId
 from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
 from leadjobs.leads.scoring.prompt import scoring_question
-from leadjobs.leads.scoring.scores import Case, Scored, keep_score, open_case
+from leadjobs.leads.scoring.scores import Case, Scored, clear_score, keep_score, open_case
 from leadjobs.leads.sessions import Sessions
 
 SOURCE = "background-job/lead-scoring-post-process"
+GONE = "the lead was deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class _LeadScoring:
         if isinstance(case, str):
             return GiveUp(case)
         if case.disqualified is None and not case.has_words:
-            return Skip("no inbound message to score")
+            return await self._clear(job, case)
         try:
             scored = case.disqualified or await self._ask(job, case, is_capped=is_capped)
         except ModelBusyError as busy:
@@ -59,8 +60,14 @@ class _LeadScoring:
         async with self.sessions() as session:
             kept = await keep_score(session, case, scored, job_id=job.id, job_attempt=job.attempt)
             if kept is None:
-                return GiveUp("the lead was deleted")
+                return GiveUp(GONE)
             return await job.commit(session, Done(kept))
+
+    async def _clear(self, job: Job[LeadMessage], case: Case) -> Outcome:
+        """No score for who never said anything, with the end of the job."""
+        async with self.sessions() as session:
+            cleared = await clear_score(session, case)
+            return GiveUp(GONE) if cleared is None else await job.commit(session, Skip(cleared))
 
 
 def lead_scoring_post_process(sessions: Sessions, ai: AI, *, timeout: timedelta | None = None) -> Handler[LeadMessage]:

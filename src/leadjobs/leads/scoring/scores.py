@@ -98,9 +98,10 @@ async def keep_score(session: AsyncSession, case: Case, scored: Scored, *, job_i
     """Keep a score in the history, and as the lead's own where nothing newer stands; says so, or None without a lead.
 
     The lead is locked and looked at again: whoever opted out while the model was thinking is disqualified, and a score
-    that saw more of the conversation stays, or as much of it and the lead as it was later.
+    that saw more of the conversation stays, or as much of it and the lead as it was later.  A disqualification that was
+    taken back is not applied.
     """
-    lead = await session.get(Lead, case.lead_id, with_for_update={"key_share": True}, populate_existing=True)
+    lead = await _locked(session, case)
     if lead is None:
         return None
     is_newest = _is_newest(lead, case)
@@ -111,14 +112,34 @@ async def keep_score(session: AsyncSession, case: Case, scored: Scored, *, job_i
     _remember(session, case, current, job_id, job_attempt, is_applied=is_newest)
     score = current.score
     if not is_newest:
-        return "kept in the history; a score of a newer picture stands"
+        return "kept in the history; there is a newer picture"
     lead.fit_score, lead.intent_score, lead.overall_score = score.fit, score.intent, score.overall
     lead.score_reasoning = score.reasoning
     lead.scored_through_id, lead.scored_at = case.through_id, case.looked_at
     return f"fit {score.fit}, intent {score.intent}, overall {score.overall}"
 
 
+async def clear_score(session: AsyncSession, case: Case) -> str | None:
+    """Take back the scores of a lead that never said anything, where nothing newer stands; None without a lead.
+
+    They were of a disqualification that does not hold any more.
+    """
+    lead = await _locked(session, case)
+    if lead is None:
+        return None
+    if _is_newest(lead, case) and disqualified_by(lead) is None:
+        lead.fit_score = lead.intent_score = lead.overall_score = lead.score_reasoning = None
+        lead.scored_through_id = lead.scored_at = None
+    return "no inbound message to score"
+
+
+async def _locked(session: AsyncSession, case: Case) -> Lead | None:
+    return await session.get(Lead, case.lead_id, with_for_update={"key_share": True}, populate_existing=True)
+
+
 def _is_newest(lead: Lead, case: Case) -> bool:
+    if case.disqualified is not None and disqualified_by(lead) is None:
+        return False  # it was taken back meanwhile
     if lead.scored_through_id is None or lead.scored_through_id < case.through_id:
         return True
     is_later = lead.scored_at is None or lead.scored_at <= case.looked_at

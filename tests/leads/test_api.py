@@ -10,7 +10,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import DictRow
 from sqlalchemy.ext.asyncio import AsyncSession
 from tests.leads.reader import NOON, identity, keep, lead, message, reader, token_for
+from tests.leads.telling import NOON as REPLY_NOON
+from tests.leads.telling import Stage
 
+from leadjobs.app import App
 from leadjobs.leads.sessions import Sessions
 from leadjobs.leads.tables import Lead, Workspace
 
@@ -20,6 +23,12 @@ Db = AsyncConnection[DictRow]
 @pytest.fixture
 async def token(sessions: Sessions, workspace: int) -> str:
     return await token_for(sessions, workspace)
+
+
+@pytest.fixture
+async def stage(app: App, workspace: int, db: Db, url: str) -> Stage:
+    await db.execute("INSERT INTO workspace_source VALUES ('told', 'acme', %s)", [workspace])
+    return Stage(app, db, url)
 
 
 def ids(answer: httpx.Response) -> list[int]:
@@ -165,6 +174,21 @@ async def test_a_reply_between_two_pages_moves_its_lead_and_no_other(
         rest = await http.get(f"/api/leads?cursor={first['nextCursor']}")
 
     assert [each.id for each in everybody[5:12]] == ids(rest)
+
+
+async def test_a_lead_keeps_its_place_while_its_first_reply_is_worked_on(
+    stage: Stage, sessions: Sessions, workspace: int, token: str
+) -> None:
+    """It stands where it wrote as soon as it is there: it does not go back, and nobody is shown it twice."""
+    await stage.say(1)
+    (older,) = await keep(sessions, lead(workspace, last_inbound_at=REPLY_NOON - timedelta(hours=1)))
+    async with reader(sessions, token) as http:
+        first = (await http.get("/api/leads?limit=1")).json()
+        await stage.run()
+        rest = await http.get(f"/api/leads?cursor={first['nextCursor']}")
+
+    assert [(await stage.rows("SELECT min(id) AS id FROM lead"))[0]["id"]] == [each["id"] for each in first["leads"]]
+    assert [older.id] == ids(rest)
 
 
 async def test_nobody_sees_the_leads_of_another_workspace(sessions: Sessions, workspace: int, token: str) -> None:

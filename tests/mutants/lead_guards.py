@@ -72,7 +72,7 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     py("leads/conversations", "a welcome in their own word is kept as one", " or (Consent.STARTED if opt_in_in(told.text, told.channel) is not None else None)", "",
        f"{CONSENT}a_request_to_stop_that_is_told_of_late_stops_nobody_who_came_back"),
     py("leads/conversations", "when they last wrote is known with the message", "if rows and (told.text or not is_inbound):", "if rows and not is_inbound:",
-       f"{CONSENT}a_bounce_is_none_where_a_later_reply_is_still_worked_on"),
+       f"{CONSENT}a_bounce_is_none_where_a_later_reply_is_still_worked_on", f"{API}a_lead_keeps_its_place_while_its_first_reply_is_worked_on"),
     lead_sql("note_heard", "older words turn no time back", " AND (last_inbound_at IS NULL OR last_inbound_at < CAST(:sent_at AS timestamptz))", "",
              f"{STEPS}late_arrivals_turn_nothing_back"),
     py("channels/unipile", "what may be ours is not theirs", "if message.is_ours is None:", "if False:",

@@ -1,11 +1,14 @@
 """Used wrongly, a command says what is wrong and what to do, in a line or two, and never with a traceback."""
 
+import json
 import os
 import subprocess
+from collections.abc import Callable
 
 import pytest
 from tests.cli.conftest import LEADJOBS
 
+Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 NOWHERE = "postgresql://nobody@127.0.0.1:1/x"
 
 
@@ -43,3 +46,20 @@ def test_without_tables_each_command_says_how_to_get_them(command: tuple[str, ..
 def test_an_app_that_cannot_be_named_so_is_named(app: str) -> None:
     """A module of no name, and a relative one, too."""
     assert f"leadjobs: --app {app}: " in misused("tick", "--app", app, DATABASE_URL=NOWHERE)
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "told"),
+    [
+        (("jobs", "show", "7"), 1, {"error": "there is no job 7", "code": "LJ303"}),
+        (("jobs", "show", "99999999999999999999"), 1, {"code": "LJ300"}),
+        (("jobs", "show"), 2, {"error": "Missing argument 'ID'. (see `leadjobs jobs show --help`)", "code": None}),
+    ],
+)
+def test_where_json_is_asked_for_an_error_is_json(
+    cli: Cli, argv: tuple[str, ...], code: int, told: dict[str, str | None]
+) -> None:
+    """On standard output, where a script reads, with the exit code as ever."""
+    done = cli(*argv, "--json", code=code)
+    assert "" == done.stderr
+    assert told.items() <= json.loads(done.stdout).items()

@@ -1,14 +1,16 @@
 """``leadjobs``: migrate, run, look, act."""
 
 import asyncio
+import getpass
 import json
+import os
 import sys
 from datetime import timedelta
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import psycopg
 import typer
-from rich.markup import escape
 
 from leadjobs.cli import (
     ai,
@@ -29,10 +31,10 @@ from leadjobs.cli import (
     workspaces,
 )
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
-from leadjobs.cli.output import JsonFlag, console, print_json, progress
+from leadjobs.cli.output import JsonFlag, console, end_with_error, print_json
 from leadjobs.core.job import Lane, OnConflict
 from leadjobs.enqueue import enqueue as enqueue_job
-from leadjobs.errors import EnqueueError, LeadjobsError
+from leadjobs.errors import EnqueueError, LeadjobsError, StoreError
 from leadjobs.store.connection import connect, schema_wanted
 
 cli = typer.Typer(
@@ -67,7 +69,7 @@ for command in (
 ):
     cli.command()(command)
 
-PLAIN: dict[str, Any] = {"highlight": False, "soft_wrap": True, "emoji": False}
+A_CENTURY = 100 * 365 * 86_400  # seconds
 
 
 @cli.command()
@@ -101,7 +103,7 @@ def enqueue(
     payload: Annotated[str, typer.Option(help="A JSON object.")] = "{}",
     tenant: Annotated[str, typer.Option(help="Whose job it is.")] = "",
     dedupe_key: Annotated[str | None, typer.Option(help="At most one job with this key.")] = None,
-    delay: Annotated[float, typer.Option(help="Seconds to wait first.")] = 0.0,
+    delay: Annotated[float, typer.Option(min=0, max=A_CENTURY, help="Seconds to wait first.")] = 0.0,
     lane: Annotated[Lane | None, typer.Option(help="How urgent; the type's own where not given.")] = None,
     on_conflict: Annotated[OnConflict, typer.Option(help="What to do when the key is held.")] = OnConflict.IGNORE,
     app: AppOption = DEFAULT_APP,
@@ -137,16 +139,32 @@ def _object(text: str) -> Any:
 
 
 def main() -> None:
-    """Run the command line; an error of ours is one line that says what to do, and exit code 1."""
+    """Run the command line; an error of ours is one line that says what to do, and exit code 1; of usage, 2."""
+    _settle_in()
     try:
         with schema_wanted():
-            cli()
+            code = cli(standalone_mode=False)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        hint = "" if context is None else f" (see `{context.command_path} --help`)"
+        if told := error.format_message():  # where no command was given, its help is printed already
+            end_with_error(told + hint, error_code=None, exit_code=error.exit_code)
+        sys.exit(error.exit_code)
     except LeadjobsError as error:
-        progress.print(f"[red]leadjobs:[/] {escape(str(error))} [dim]({error.code})[/]", **PLAIN)
-        sys.exit(1)
+        end_with_error(str(error), error_code=error.code, exit_code=1)
     except Exception as error:
         said = getattr(error, "orig", error)  # SQLAlchemy wraps the driver's error
         if not isinstance(said, psycopg.Error):
             raise
-        progress.print(f"[red]leadjobs:[/] the database says: {escape(str(said).strip())}", **PLAIN)
-        sys.exit(1)
+        end_with_error(f"the database says: {said}", error_code=StoreError.code, exit_code=1)
+    sys.exit(code)
+
+
+def _settle_in() -> None:
+    """Be content with what a container has: a terminal that knows few letters, a user id without a name."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = f"uid {os.getuid()}"  # where getpass looks first

@@ -15,6 +15,7 @@ from leadjobs.store.connection import connect
 from leadjobs.store.holds import HoldDesk, hold_name
 
 T = TypeVar("T")
+A_CENTURY = 100 * 365 * 24 * 60  # minutes
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A job type, a resource, or '*' for everything.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's jobs.")]
 
@@ -58,7 +59,9 @@ def limits(as_json: JsonFlag = False) -> None:
 def pause(
     name: Name,
     tenant: Tenant = None,
-    minutes: Annotated[float | None, typer.Option(min=0, help="For so long; without, until released.")] = None,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, max=A_CENTURY, help="For so long; without, until released.")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why, for those who look.")] = "",
     as_json: JsonFlag = False,
 ) -> None:

@@ -17,13 +17,16 @@ from leadjobs.cli.output import JsonFlag, print_json, print_table, say
 from leadjobs.core.report import Report
 from leadjobs.runner import Runner
 
+A_DAY = 86_400  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 A_MOMENT = 1.0  # seconds for what handlers left running, to end
 
 
 def tick(
     app: AppOption = DEFAULT_APP,
-    budget: Annotated[float | None, typer.Option(help="Seconds; the runner's own budget where not given.")] = None,
+    budget: Annotated[
+        float | None, typer.Option(min=1, max=A_DAY, help="Seconds; the runner's own budget where not given.")
+    ] = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Run what is due once, within the time budget, as one cron call does.

@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -25,8 +25,20 @@ def say(words: str) -> None:
 
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
-    json.dump(value, sys.stdout, indent=2, default=str, ensure_ascii=False)
+    is_utf = (sys.stdout.encoding or "").lower().startswith("utf")  # elsewhere escapes: they lose no letter
+    json.dump(value, sys.stdout, indent=2, default=str, ensure_ascii=not is_utf)
     sys.stdout.write("\n")
+
+
+def end_with_error(text: str, *, error_code: str | None, exit_code: int) -> NoReturn:
+    """Leave with one line on standard error; where JSON was asked for, with an object on standard output instead."""
+    line = " ".join(text.split())
+    if "--json" in sys.argv:
+        print_json({"error": line, "code": error_code})
+    else:
+        told = "" if error_code is None else f" [dim]({error_code})[/]"
+        progress.print(f"[red]leadjobs:[/] {escape(line)}{told}", highlight=False, soft_wrap=True, emoji=False)
+    sys.exit(exit_code)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:

@@ -1,5 +1,6 @@
 """What no database can keep, and what no terminal can print, is met at the edge: by a line, by no traceback."""
 
+import json
 import os
 import subprocess
 import sys
@@ -61,3 +62,21 @@ def test_a_user_without_a_name_is_known_by_the_number(url: str) -> None:
     subprocess.run(argv, capture_output=True, check=True, env=environment, timeout=60)
     with psycopg.connect(url, autocommit=True) as connection:
         assert [(f"paused (by uid {os.getuid()})",)] == connection.execute("SELECT reason FROM job_hold").fetchall()
+
+
+def test_a_time_that_python_has_no_year_for_is_shown_as_it_is_stored(cli: Cli, url: str) -> None:
+    """Whoever wrote it, by SQL: no list breaks of it, nor does anything else that looks at the row."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(
+            "INSERT INTO background_job (type, created_at, run_at) VALUES"
+            " ('GREET', '-infinity', '-infinity'), ('GREET', now(), '12026-11-23 12:00Z');"
+            " INSERT INTO job_hold (name, kind, reason, until) VALUES ('GREET', 'busy', '429', '12026-11-24 12:00Z')"
+        )
+    assert ["12026-11-23 12:00:00+00", "-infinity"] == [
+        x["run_at"] for x in json.loads(cli("jobs", "list", "--json").stdout)
+    ]
+    assert "12026-11-23 12:00:00+00" in cli("jobs", "list").stdout
+    assert "-infinity" in cli("jobs", "show", "1").stdout
+    assert "2 jobs:" in cli("jobs", "cancel", "--type", "GREET").stdout
+    assert "it is due at 12026-11-23 12:00:00+00 UTC" in cli("jobs", "why", "2").stdout
+    assert "12026-11-24 12:00:00+00" in cli("holds", "list").stdout

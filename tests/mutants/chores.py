@@ -243,4 +243,6 @@ CHORES: tuple[Guard, ...] = (
         f"{STORE}/test_discover.py::test_between_what_is_known_everything_else_is_found"),
     py("claimer", "what does not fit is not started", "in self._too_late:\n            return False", "in self._too_late:\n            return True",
        f"{RUNNER}/test_runner_deadline.py::test_what_does_not_fit_the_time_left_is_not_started"),
+    py("core/instants", "no span is beyond what can be read again", "abs(time) <= LONGEST", "time is not None",
+       f"{CORE}/test_instants.py::test_a_run_cannot_wait_for_what_cannot_be_kept"),
 )  # fmt: skip

@@ -1,31 +1,18 @@
 """``leadjobs budget``: who may spend how much in a day, what is used, and what waits for it."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from leadjobs.cli.context import database
+from leadjobs.cli.context import at_desk
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.store.budget_desk import BudgetDesk
-from leadjobs.store.connection import connect
 
-T = TypeVar("T")
 Tenant = Annotated[str, typer.Argument(metavar="TENANT", help="'*' is each tenant that has no cap of its own.")]
 Unit = Annotated[str, typer.Argument(metavar="UNIT", help="Such as tokens.")]
 
 cli = typer.Typer(name="budget", help="Who may spend how much in a day.", no_args_is_help=True)
-
-
-def _at_desk(do: Callable[[BudgetDesk], Awaitable[T]]) -> T:
-    async def at_desk() -> T:
-        async with connect(url) as connection:
-            return await do(BudgetDesk(connection))
-
-    with database() as url:
-        return asyncio.run(at_desk())
 
 
 @cli.command("list")
@@ -35,7 +22,7 @@ def list_budgets(as_json: JsonFlag = False) -> None:
     async def look(desk: BudgetDesk) -> tuple[list[dict[str, object]], list[dict[str, object]]]:
         return [asdict(x) for x in await desk.list_budgets()], [asdict(x) for x in await desk.list_waiting()]
 
-    budgets, waiting = _at_desk(look)
+    budgets, waiting = at_desk(BudgetDesk, look)
     if as_json:
         print_json({"budgets": budgets, "waiting": waiting})
         return
@@ -62,12 +49,12 @@ def set_budget(
     tenant: Tenant, unit: Unit, amount: Annotated[int, typer.Argument(metavar="AMOUNT", min=0, help="A day.")]
 ) -> None:
     """Set a tenant's cap; what waits for its budget is due now."""
-    freed = _at_desk(lambda desk: desk.set_cap(tenant, unit, amount))
+    freed = at_desk(BudgetDesk, lambda desk: desk.set_cap(tenant, unit, amount))
     console.print(f"{tenant or 'no tenant'}: {amount} {unit} a day{_freed(freed)}")
 
 
 @cli.command("unset")
 def unset_budget(tenant: Tenant, unit: Unit) -> None:
     """Take a tenant's own cap away; what waits for its budget is due now."""
-    freed = _at_desk(lambda desk: desk.unset_cap(tenant, unit))
+    freed = at_desk(BudgetDesk, lambda desk: desk.unset_cap(tenant, unit))
     console.print(f"{tenant or 'no tenant'}: no cap of its own in {unit}{_freed(freed)}")

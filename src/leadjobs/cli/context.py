@@ -1,19 +1,24 @@
 """What every command needs: the database's URL, and the app whose jobs are run."""
 
+import asyncio
 import importlib
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from leadjobs.cli.far_time import read_far_times
 from leadjobs.cli.output import say
 from leadjobs.errors import SettingsError
 from leadjobs.runner import Runner
 from leadjobs.settings import read_settings
+from leadjobs.store.connection import OwnConnection, connect
 
+Desk = TypeVar("Desk")
+T = TypeVar("T")
 DEFAULT_APP = "leadjobs.app:app"
 AppOption = Annotated[
     str, typer.Option("--app", envvar="LEADJOBS_APP", help="MODULE:ATTRIBUTE of your leadjobs.Runner.")
@@ -34,6 +39,18 @@ def database(*, for_migrations: bool = False) -> Iterator[str]:
         say(f"DATABASE_URL is not set: using the embedded PostgreSQL ({server.url})")
         os.environ["DATABASE_URL"] = server.url
         yield server.url
+
+
+def at_desk(desk: Callable[[OwnConnection], Desk], do: Callable[[Desk], Awaitable[T]]) -> T:
+    """Do something at a desk of the database, on a connection of its own."""
+
+    async def at_one() -> T:
+        async with connect(url) as connection:
+            read_far_times(connection)
+            return await do(desk(connection))
+
+    with database() as url:
+        return asyncio.run(at_one())
 
 
 def load_runner(app: str) -> Runner:

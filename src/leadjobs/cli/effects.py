@@ -1,36 +1,24 @@
 """``leadjobs effects``: what jobs changed outside, and what nobody knows the end of."""
 
-import asyncio
 import getpass
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from leadjobs.cli.context import database
+from leadjobs.cli.context import at_desk
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.core.job import JobId
 from leadjobs.errors import StoreError
-from leadjobs.store.connection import connect
 from leadjobs.store.effect_desk import EffectDesk, EffectLine
 
-T = TypeVar("T")
 JobArgument = Annotated[int, typer.Argument(metavar="JOB", help="The job's id.")]
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The effect's name.")]
 Generation = Annotated[int | None, typer.Option(min=1, help="Of this generation; the job's newest where not given.")]
 
 cli = typer.Typer(name="effects", help="What jobs changed outside, and what is unknown.", no_args_is_help=True)
-
-
-def _at_desk(do: Callable[[EffectDesk], Awaitable[T]]) -> T:
-    async def at_desk() -> T:
-        async with connect(url) as connection:
-            return await do(EffectDesk(connection))
-
-    with database() as url:
-        return asyncio.run(at_desk())
 
 
 @cli.command("list")
@@ -40,7 +28,7 @@ def list_effects(
     as_json: JsonFlag = False,
 ) -> None:
     """The newest effects, with what is known of each."""
-    lines = _at_desk(lambda desk: desk.list_effects(only_unknown=unknown, most=most))
+    lines = at_desk(EffectDesk, lambda desk: desk.list_effects(only_unknown=unknown, most=most))
     if as_json:
         print_json([asdict(line) for line in lines])
     else:
@@ -80,7 +68,9 @@ def mark_sent(
     except ValueError as error:
         raise StoreError(f"--receipt is not JSON: {error}") from None
     by = getpass.getuser()
-    is_due = _at_desk(lambda desk: desk.mark_sent(JobId(job_id), name, by=by, receipt=told, generation=generation))
+    is_due = at_desk(
+        EffectDesk, lambda desk: desk.mark_sent(JobId(job_id), name, by=by, receipt=told, generation=generation)
+    )
     _say(job_id, f"{name} was sent", is_due=is_due)
 
 
@@ -88,7 +78,7 @@ def mark_sent(
 def send_again(job_id: JobArgument, name: NameArgument, generation: Generation = None) -> None:
     """Let an effect be made once more, under the same tag; its job goes on with it."""
     by = getpass.getuser()
-    is_due = _at_desk(lambda desk: desk.send_again(JobId(job_id), name, by=by, generation=generation))
+    is_due = at_desk(EffectDesk, lambda desk: desk.send_again(JobId(job_id), name, by=by, generation=generation))
     _say(job_id, f"{name} may be sent", is_due=is_due)
 
 

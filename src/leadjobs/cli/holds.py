@@ -1,20 +1,16 @@
 """``leadjobs holds``: pause types, resources and tenants, let go of them; look at limits."""
 
-import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from leadjobs.cli.context import database
+from leadjobs.cli.context import at_desk
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
-from leadjobs.store.connection import connect
 from leadjobs.store.holds import HoldDesk, hold_name
 
-T = TypeVar("T")
 A_CENTURY = 100 * 365 * 24 * 60  # minutes
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A job type, a resource, or '*' for everything.")]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's jobs.")]
@@ -22,21 +18,10 @@ Tenant = Annotated[str | None, typer.Option(help="Only this tenant's jobs.")]
 cli = typer.Typer(name="holds", help="What waits, and what is limited: pause, let go, look.", no_args_is_help=True)
 
 
-def at_holds(do: Callable[[HoldDesk], Awaitable[T]]) -> T:
-    """Do something with the database's holds and limits."""
-
-    async def at_desk() -> T:
-        async with connect(url) as connection:
-            return await do(HoldDesk(connection))
-
-    with database() as url:
-        return asyncio.run(at_desk())
-
-
 @cli.command("list")
 def list_holds(as_json: JsonFlag = False) -> None:
     """What is held back at the moment, why, and until when."""
-    lines = at_holds(lambda desk: desk.holds())
+    lines = at_desk(HoldDesk, lambda desk: desk.holds())
     if as_json:
         print_json([asdict(line) for line in lines])
         return
@@ -47,7 +32,7 @@ def list_holds(as_json: JsonFlag = False) -> None:
 @cli.command()
 def limits(as_json: JsonFlag = False) -> None:
     """Limits as runners declared them, and what runs under each."""
-    lines = at_holds(lambda desk: desk.limits())
+    lines = at_desk(HoldDesk, lambda desk: desk.limits())
     if as_json:
         print_json([asdict(line) for line in lines])
         return
@@ -68,7 +53,7 @@ def pause(
     """Let nothing of a name start, at once and for every runner; what runs goes on."""
     why = f"{reason or 'paused'} (by {getpass.getuser()})"
     span = None if minutes is None else timedelta(minutes=minutes)
-    line = at_holds(lambda desk: desk.pause(name, tenant=tenant, span=span, reason=why))
+    line = at_desk(HoldDesk, lambda desk: desk.pause(name, tenant=tenant, span=span, reason=why))
     if as_json:
         print_json(asdict(line))
     else:
@@ -79,5 +64,5 @@ def pause(
 @cli.command()
 def release(name: Name, tenant: Tenant = None) -> None:
     """Let go of what is held by a name, whoever put it there."""
-    at_holds(lambda desk: desk.release(name, tenant=tenant))
+    at_desk(HoldDesk, lambda desk: desk.release(name, tenant=tenant))
     console.print(f"{hold_name(name, tenant)} is free")

@@ -1,24 +1,21 @@
 """``leadjobs jobs``: look at jobs, retry, cancel and delete them, one by one or as a filter finds them."""
 
-import asyncio
 import getpass
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
+from leadjobs.cli.context import DEFAULT_APP, AppOption, at_desk, database, load_runner
 from leadjobs.cli.dead_letters import Given, act, check, print_groups
 from leadjobs.cli.effects import print_effects
-from leadjobs.cli.holds import at_holds
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.core.job import JobId, State
-from leadjobs.store.connection import connect
 from leadjobs.store.dead_letters import NEWEST, Action, BulkDesk, Look
 from leadjobs.store.desk import Desk, JobSheet
+from leadjobs.store.holds import HoldDesk
 
-T = TypeVar("T")
 Ids = Annotated[list[int] | None, typer.Argument(metavar="ID", help="Job ids; or else a filter.")]
 StateOption = Annotated[State | None, typer.Option(help="Only these.")]
 TypeOption = Annotated[str | None, typer.Option("--type", help="Only these.")]
@@ -36,15 +33,6 @@ ApplyFlag = Annotated[bool, typer.Option("--apply", help="Do it; without, only s
 cli = typer.Typer(name="jobs", help="Look at jobs; retry, cancel and delete them.", no_args_is_help=True)
 
 
-def _at_desk(do: Callable[[BulkDesk], Awaitable[T]]) -> T:
-    async def at_desk() -> T:
-        async with connect(url) as connection:
-            return await do(BulkDesk(connection))
-
-    with database() as url:
-        return asyncio.run(at_desk())
-
-
 @cli.command("list")
 def list_jobs(
     state: StateOption = None,
@@ -54,7 +42,7 @@ def list_jobs(
     as_json: JsonFlag = False,
 ) -> None:
     """The newest jobs, with why each is where it is, or how far it is while it runs."""
-    lines = _at_desk(lambda desk: desk.list_jobs(state=state, type_name=type_name, tenant=tenant, most=most))
+    lines = at_desk(BulkDesk, lambda desk: desk.list_jobs(state=state, type_name=type_name, tenant=tenant, most=most))
     if as_json:
         print_json([asdict(line) for line in lines])
         return
@@ -78,7 +66,7 @@ def list_jobs(
 @cli.command()
 def show(job_id: Annotated[int, typer.Argument(metavar="ID")], as_json: JsonFlag = False) -> None:
     """Everything about one job, what went wrong in its runs, and what it changed outside."""
-    sheet: JobSheet = _at_desk(lambda desk: desk.show(JobId(job_id)))
+    sheet: JobSheet = at_desk(BulkDesk, lambda desk: desk.show(JobId(job_id)))
     if as_json:
         print_json(asdict(sheet))
         return
@@ -102,7 +90,7 @@ def why(
     """Why a job is where it is: what keeps it, most lasting first."""
     with database():
         registry = load_runner(app).registry
-    reasons = at_holds(lambda desk: desk.why(JobId(job_id), registry))
+    reasons = at_desk(HoldDesk, lambda desk: desk.why(JobId(job_id), registry))
     if as_json:
         print_json({"jobId": job_id, "why": reasons})
     else:
@@ -117,7 +105,7 @@ def dead(
     as_json: JsonFlag = False,
 ) -> None:
     """The dead letters: jobs that ended FAILED, by type and reason, the newest first."""
-    look: Look = _at_desk(lambda desk: desk.dead(type_name=type_name, tenant=tenant, most=most))
+    look: Look = at_desk(BulkDesk, lambda desk: desk.dead(type_name=type_name, tenant=tenant, most=most))
     if as_json:
         print_json([asdict(each) for each in look.groups])
         return
@@ -222,4 +210,4 @@ def _act(
         if not ids:
             await act(desk, action, given, most=most, is_real=is_real, as_json=as_json)
 
-    _at_desk(do)
+    at_desk(BulkDesk, do)

@@ -2,39 +2,28 @@
 
 import asyncio
 import getpass
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
+from leadjobs.cli.context import DEFAULT_APP, AppOption, at_desk, database, load_runner
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.enqueue import enqueue
 from leadjobs.errors import ScheduleNotFoundError
 from leadjobs.store.connection import connect
 from leadjobs.store.schedules import ScheduleLine, ScheduleStore
 
-T = TypeVar("T")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="See `leadjobs schedules list`.")]
 
 cli = typer.Typer(name="schedules", help="Look at schedules; pause, resume and run them.", no_args_is_help=True)
 
 
-def _in_store(do: Callable[[ScheduleStore], Awaitable[T]]) -> T:
-    async def in_store() -> T:
-        async with connect(url) as connection:
-            return await do(ScheduleStore(connection))
-
-    with database() as url:
-        return asyncio.run(in_store())
-
-
 @cli.command("list")
 def list_schedules(as_json: JsonFlag = False) -> None:
     """All schedules that runners have declared: their next ticks, their last ones, and what became of those."""
-    lines = _in_store(lambda store: store.list_schedules())
+    lines = at_desk(ScheduleStore, lambda store: store.list_schedules())
     if as_json:
         print_json([asdict(line) for line in lines])
         return
@@ -62,14 +51,14 @@ def list_schedules(as_json: JsonFlag = False) -> None:
 @cli.command()
 def pause(name: Name) -> None:
     """Let its ticks pass by until it is resumed; a job that is enqueued already runs."""
-    _in_store(lambda store: store.pause(name, by=getpass.getuser()))
+    at_desk(ScheduleStore, lambda store: store.pause(name, by=getpass.getuser()))
     console.print(f"schedule {name} is paused")
 
 
 @cli.command()
 def resume(name: Name) -> None:
     """Let its ticks count again, from now on."""
-    _in_store(lambda store: store.resume(name))
+    at_desk(ScheduleStore, lambda store: store.resume(name))
     console.print(f"schedule {name} goes on with its next tick")
 
 

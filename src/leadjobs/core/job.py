@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any, Generic, NamedTuple, NewType, TypeVar, cast
 
 from leadjobs.core.effect import Errors, NotSent, Unknown
+from leadjobs.core.instants import misfit
 from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.payload import Shape, shape_of
@@ -136,10 +137,9 @@ class NewJob:
             raise EnqueueError(f"on_conflict='replace' of {self.type} needs a dedupe_key")
         if self.run_at is not None and self.delay is not None:
             raise EnqueueError(f"{self.type} has both run_at and delay: give one")
-        if self.run_at is not None and self.run_at.tzinfo is None:
-            raise EnqueueError(
-                f"run_at of {self.type} has no time zone: use an aware datetime, such as datetime.now(UTC)"
-            )
+        for name, time, kind in (("run_at", self.run_at, datetime), ("delay", self.delay, timedelta)):
+            if time is not None and (why := misfit(time, kind)):
+                raise EnqueueError(f"{name} of {self.type} {why}")
         if self.lane not in CHOOSABLE:
             raise EnqueueError(f"lane of {self.type}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
 

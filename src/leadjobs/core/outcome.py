@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from leadjobs.core.instants import misfit
 from leadjobs.core.limit import check_resource, of_tenant
 
 
@@ -48,8 +49,8 @@ class Retry:
 
     def __post_init__(self) -> None:
         """Refuse what is no span."""
-        if self.after is not None and not isinstance(self.after, timedelta):
-            raise ValueError(f"Retry(after={self.after!r}) needs a timedelta, such as timedelta(seconds=30)")
+        if self.after is not None:
+            _check("after of a Retry", self.after, timedelta)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Snooze:
 
     def __post_init__(self) -> None:
         """Refuse what is no time."""
-        _check_time("Snooze", self.until)
+        _check("until of a Snooze", self.until, timedelta, datetime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ class Hold:
         """Refuse what cannot be kept."""
         check_resource(self.name)
         if self.until is not None:
-            _check_time("Hold", self.until)
+            _check("until of a Hold", self.until, timedelta, datetime)
 
     @property
     def on(self) -> str:
@@ -111,14 +112,10 @@ class Hold:
         return self.name if self.tenant is None else of_tenant(self.name, self.tenant)
 
 
-def _check_time(outcome: str, until: object) -> None:
-    """Refuse what is no time, and an instant without a zone: it would mean another moment on every machine."""
-    is_time = until.tzinfo is not None if isinstance(until, datetime) else isinstance(until, timedelta)
-    if not is_time:
-        raise ValueError(
-            f"{outcome}(until={until!r}) needs a timedelta, such as timedelta(seconds=20), or an aware datetime, such "
-            "as datetime.now(UTC)"
-        )
+def _check(what: str, time: object, *kinds: type) -> None:
+    """Refuse what is no time, an instant without a zone (another moment on every machine), and what cannot be kept."""
+    if why := misfit(time, *kinds):
+        raise ValueError(f"{what} {why}")
 
 
 Outcome = Done | Skip | Retry | Snooze | GiveUp | Hold

@@ -27,6 +27,18 @@ SECRET = "ada@example.com"
         ({"type": "x" * 101}, "type 'xxx"),
         ({"type": "ÜBER"}, "type 'ÜBER'"),
         ({"run_at": NOON.replace(tzinfo=None)}, "run_at of SEND has no time zone"),
+        (
+            {"run_at": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=1)))},
+            "run_at of SEND is before year 1 or after",
+        ),
+        (
+            {"run_at": datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))},
+            "run_at of SEND is before year 1 or after",
+        ),
+        ({"run_at": "2026-11-23T12:00Z"}, "run_at of SEND needs an aware datetime, such as"),
+        ({"delay": timedelta(days=3_000_000)}, "delay of SEND is over a thousand years"),
+        ({"delay": -timedelta(days=800_000)}, "delay of SEND is over a thousand years"),
+        ({"delay": 30}, r"delay of SEND needs a timedelta, such as timedelta\(seconds=30\), not 30"),
         ({"run_at": NOON, "delay": timedelta(1)}, "SEND has both run_at and delay"),
         ({"run_at": NOON, "delay": timedelta()}, "SEND has both run_at and delay"),
         ({"dedupe_key": ""}, "dedupe_key of SEND is empty"),

@@ -1,0 +1,33 @@
+"""Which times a job can wait for: those that the database keeps, and Python can read again."""
+
+from datetime import UTC, datetime, timedelta
+
+LONGEST = timedelta(days=365_000)  # a thousand years: from today on, it ends long before Python's last one
+
+
+SUCH = {
+    timedelta: "a timedelta, such as timedelta(seconds=30)",
+    datetime: "an aware datetime, such as datetime.now(UTC)",
+}
+
+
+def misfit(time: object, *kinds: type) -> str | None:
+    """What is wrong with a span or an instant that a job is to wait for; None where nothing is.
+
+    >>> misfit(30, timedelta)
+    'needs a timedelta, such as timedelta(seconds=30), not 30'
+    >>> misfit(timedelta(days=3_000_000), timedelta)
+    'is over a thousand years'
+    """
+    if not isinstance(time, kinds):
+        return f"needs {' or '.join(SUCH[kind] for kind in kinds)}, not {time!r}"
+    if isinstance(time, timedelta):
+        return None if abs(time) <= LONGEST else "is over a thousand years"
+    assert isinstance(time, datetime)
+    if time.tzinfo is None:
+        return f"has no time zone: use {SUCH[datetime]}"
+    try:
+        time.astimezone(UTC)
+    except OverflowError:
+        return "is before year 1 or after year 9999 in UTC"
+    return None

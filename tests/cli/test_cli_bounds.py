@@ -73,7 +73,7 @@ def test_a_time_that_python_has_no_year_for_is_shown_as_it_is_stored(cli: Cli, u
             " INSERT INTO job_hold (name, kind, reason, until) VALUES ('GREET', 'busy', '429', '12026-11-24 12:00Z')"
         )
     assert ["12026-11-23 12:00:00+00", "-infinity"] == [
-        x["run_at"] for x in json.loads(cli("jobs", "list", "--json").stdout)
+        x["runAt"] for x in json.loads(cli("jobs", "list", "--json").stdout)
     ]
     assert "12026-11-23 12:00:00+00" in cli("jobs", "list").stdout
     assert "-infinity" in cli("jobs", "show", "1").stdout

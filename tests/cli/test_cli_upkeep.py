@@ -35,13 +35,13 @@ def test_schedules_are_listed_paused_resumed_and_run(cli: Cli) -> None:
     assert ("nightly", "0 3 * * *", "Europe/Berlin", "GREET", "acme") == tuple(
         line[key] for key in ("name", "cron", "tz", "type", "tenant")
     )
-    assert (None, None, True) == (line["last_tick"], line["paused_at"], line["next_tick"] is not None)
+    assert (None, None, True) == (line["lastTick"], line["pausedAt"], line["nextTick"] is not None)
     cli("schedules", "pause", "nightly")
     assert "paused by" in cli("schedules", "list").stdout
     assert "inserted" == json.loads(cli("schedules", "run", "nightly", "--json").stdout)["verdict"]
     cli("schedules", "resume", "nightly")
     (line,) = json.loads(cli("schedules", "list", "--json").stdout)
-    assert (None, None) == (line["last_tick"], line["paused_at"])
+    assert (None, None) == (line["lastTick"], line["pausedAt"])
     assert 1 == json.loads(cli("tick", "--json").stdout)["succeeded"]
     assert "no schedule weekly" in cli("schedules", "pause", "weekly", code=1).stderr
     assert "no schedule weekly; it knows nightly" in cli("schedules", "run", "weekly", code=1).stderr

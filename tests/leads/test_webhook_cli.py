@@ -50,6 +50,7 @@ def test_a_genuine_delivery_is_said_to_be_one_and_what_it_means(reply: Reply, tm
     found: dict[str, Any] = json.loads(run("check", reply.source, str(tmp_path / "body"), *options, "--json").stdout)
 
     assert ("yes", "inbound", reply.text) == (found["genuine"], found["means"], found["text"])
+    assert "tenantKeys" in found
     assert "inbound" in run("check", reply.source, "-", *options, stdin=body).stdout
 
 
@@ -94,5 +95,5 @@ async def test_a_replay_is_dry_until_it_is_to_be_applied(app: App, sessions: Ses
 
     assert "1 of 1 would be kept as messages now." in dry
     assert "Nothing was changed: say --apply to do it." in dry
-    assert [("twilio", "kept")] == [(each["source"], each["is_now"]) for each in done]
+    assert [("twilio", "kept")] == [(each["source"], each["isNow"]) for each in done]
     assert "0 of 0 are kept" in after

@@ -39,7 +39,7 @@ async def _failures(url: str, days: int, workspace: str | None, most: int) -> li
 
 def _show_bill(bill: Bill, *, as_json: bool) -> None:
     if as_json:
-        print_json(bill.model_dump(by_alias=True, mode="json"))
+        print_json(bill)
         return
     counts = ("calls", "succeeded", "failed", "without end")
     tokens = ("tokens in", "cached", "tokens out", "reasoning")
@@ -77,7 +77,7 @@ def _day(today: Today) -> tuple[object, ...]:
 
 def _show_failures(calls: list[FailedCall], *, as_json: bool) -> None:
     if as_json:
-        print_json([call.model_dump(by_alias=True, mode="json") for call in calls])
+        print_json(calls)
         return
     print_table(
         ("call", "when", "workspace", "feature", "model", "job", "error"),

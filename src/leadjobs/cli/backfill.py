@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from leadjobs.cli.context import database
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.cli.output import JsonFlag, answer, console, print_json, print_table
 from leadjobs.settings import read_settings
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def plan(workspace: WorkspaceOption = None, is_rescore: RescoreFlag = False, as_
     """What a backfill would do and cost.  Nothing is changed."""
     found = _in_session(lambda session: _plan(session, workspace, is_rescore=is_rescore))[1]
     if as_json:
-        print_json(found.model_dump(by_alias=True, mode="json"))
+        print_json(found)
     else:
         _print_plan(found, PER_MINUTE)
 
@@ -51,6 +51,7 @@ def start(
     ] = PER_MINUTE,
     max_usd: Annotated[float, typer.Option(help="Dollars that all of it may cost.", min=0, max=1e6)] = 5.0,
     is_real: Annotated[bool, typer.Option("--apply", help="Do it; without, only say what would be done.")] = False,
+    as_json: JsonFlag = False,
 ) -> None:
     """Say what a backfill would do and cost; with --apply, start it."""
     from leadjobs.leads.scoring.backfill import Limits
@@ -65,6 +66,9 @@ def start(
         return found, await start_backfill(session, scope, limits, model=_model(), by=getpass.getuser())
 
     found, backfill_id = _in_session(do)
+    if as_json:
+        print_json({"plan": found, "backfillId": backfill_id})
+        return
     _print_plan(found, per_minute)
     if found.to_score == 0:
         console.print("\nNothing was started: there is no lead to score.")
@@ -82,7 +86,7 @@ def list_backfills(as_json: JsonFlag = False) -> None:
 
     lines = _in_session(newest_backfills)
     if as_json:
-        print_json([line.model_dump(by_alias=True, mode="json") for line in lines])
+        print_json(lines)
         return
     print_table(
         ("id", "workspace", "leads", "state", "a minute", "enqueued", "not ended", "failed", "spent", "of", "why"),
@@ -106,13 +110,13 @@ def list_backfills(as_json: JsonFlag = False) -> None:
 
 
 @cli.command()
-def pause(backfill_id: Id) -> None:
+def pause(backfill_id: Id, as_json: JsonFlag = False) -> None:
     """Enqueue no further page; what is enqueued goes on."""
     from leadjobs.leads.scoring.backfill import BackfillId
     from leadjobs.leads.scoring.backfill_desk import pause as pause_backfill
 
     _in_session(lambda session: pause_backfill(session, BackfillId(backfill_id), by=getpass.getuser()))
-    console.print(f"backfill {backfill_id} is paused")
+    answer(f"backfill {backfill_id} is paused", {"id": backfill_id, "state": "paused"}, as_json=as_json)
 
 
 @cli.command()
@@ -122,6 +126,7 @@ def resume(
         float | None, typer.Option(help="Dollars that all of it may cost, what is spent included.", min=0, max=1e6)
     ] = None,
     per_minute: Annotated[int | None, typer.Option(help="Leads within a minute at most.", min=1, max=1000)] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Let it go on where it stands; also changes the limits of one that runs."""
     from leadjobs.leads.scoring.backfill import BackfillId
@@ -136,17 +141,18 @@ def resume(
             leads_per_minute=per_minute,
         )
     )
-    console.print(f"backfill {backfill_id} is running")
+    answer(f"backfill {backfill_id} is running", {"id": backfill_id, "state": "running"}, as_json=as_json)
 
 
 @cli.command()
-def cancel(backfill_id: Id) -> None:
+def cancel(backfill_id: Id, as_json: JsonFlag = False) -> None:
     """End it and cancel its jobs that wait; those that run are let run."""
     from leadjobs.leads.scoring.backfill import BackfillId
     from leadjobs.leads.scoring.backfill_desk import cancel as cancel_backfill
 
     jobs = _in_session(lambda session: cancel_backfill(session, BackfillId(backfill_id), by=getpass.getuser()))
-    console.print(f"backfill {backfill_id} is cancelled, with {jobs} jobs that waited")
+    words = f"backfill {backfill_id} is cancelled, with {jobs} jobs that waited"
+    answer(words, {"id": backfill_id, "state": "cancelled", "cancelledJobs": jobs}, as_json=as_json)
 
 
 async def _plan(session: "AsyncSession", workspace: str | None, *, is_rescore: bool) -> "tuple[Scope, Plan]":

@@ -27,7 +27,7 @@ def demo(
     hush = (lambda _: None) if quiet else say
     if as_json:
         result = run_demo(hush, lambda _: None)
-        print_json(result.model_dump(by_alias=True, mode="json"))
+        print_json(result)
     else:
         with Live(_table([]), console=console, refresh_per_second=8) as live:
             result = run_demo(hush, lambda lines: live.update(_table(lines)))

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -72,7 +72,7 @@ def doctor(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
     except LeadjobsError as error:
         findings.append(Finding(Grade.FAIL, "settings", str(error)))
     if as_json:
-        print_json([asdict(finding) for finding in findings])
+        print_json(findings)
     else:
         print_table(("", "what", "found"), [(x.grade, x.what, x.found) for x in findings])
         console.print(

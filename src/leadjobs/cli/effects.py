@@ -3,13 +3,12 @@
 import getpass
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from leadjobs.cli.context import at_desk
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.cli.output import JsonFlag, answer, print_json, print_table
 from leadjobs.core.job import JobId
 from leadjobs.errors import StoreError
 from leadjobs.store.effect_desk import EffectDesk, EffectLine
@@ -30,7 +29,7 @@ def list_effects(
     """The newest effects, with what is known of each."""
     lines = at_desk(EffectDesk, lambda desk: desk.list_effects(only_unknown=unknown, most=most))
     if as_json:
-        print_json([asdict(line) for line in lines])
+        print_json(lines)
     else:
         print_effects(lines)
 
@@ -48,7 +47,7 @@ def print_effects(lines: Sequence[EffectLine]) -> None:
                 x.told_by,
                 f"{x.intended_at:%Y-%m-%d %H:%M:%S}",
                 x.tag,
-                None if x.receipt is None else json.dumps(x.receipt),
+                x.receipt,
             )
             for x in lines
         ],
@@ -61,6 +60,7 @@ def mark_sent(
     name: NameArgument,
     receipt: Annotated[str, typer.Option(help="What the provider said, as JSON.")] = "null",
     generation: Generation = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Say that an effect was made; its job goes on after it."""
     try:
@@ -71,16 +71,19 @@ def mark_sent(
     is_due = at_desk(
         EffectDesk, lambda desk: desk.mark_sent(JobId(job_id), name, by=by, receipt=told, generation=generation)
     )
-    _say(job_id, f"{name} was sent", is_due=is_due)
+    _say(job_id, name, "was sent", is_due=is_due, as_json=as_json)
 
 
 @cli.command("send-again")
-def send_again(job_id: JobArgument, name: NameArgument, generation: Generation = None) -> None:
+def send_again(
+    job_id: JobArgument, name: NameArgument, generation: Generation = None, as_json: JsonFlag = False
+) -> None:
     """Let an effect be made once more, under the same tag; its job goes on with it."""
     by = getpass.getuser()
     is_due = at_desk(EffectDesk, lambda desk: desk.send_again(JobId(job_id), name, by=by, generation=generation))
-    _say(job_id, f"{name} may be sent", is_due=is_due)
+    _say(job_id, name, "may be sent", is_due=is_due, as_json=as_json)
 
 
-def _say(job_id: int, what: str, *, is_due: bool) -> None:
-    console.print(f"job {job_id}: {what}; it is {'due now' if is_due else 'left as it is'}")
+def _say(job_id: int, name: str, what: str, *, is_due: bool, as_json: bool) -> None:
+    words = f"job {job_id}: {name} {what}; it is {'due now' if is_due else 'left as it is'}"
+    answer(words, {"jobId": job_id, "name": name, "isDue": is_due}, as_json=as_json)

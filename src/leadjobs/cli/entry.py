@@ -31,7 +31,7 @@ from leadjobs.cli import (
     workspaces,
 )
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
-from leadjobs.cli.output import JsonFlag, console, end_with_error, print_json
+from leadjobs.cli.output import JsonFlag, answer, end_with_error, print_json
 from leadjobs.core.job import Lane, OnConflict
 from leadjobs.enqueue import enqueue as enqueue_job
 from leadjobs.errors import EnqueueError, LeadjobsError, StoreError
@@ -83,10 +83,8 @@ def migrate(
 
     with database(for_migrations=True) as url:
         applied = bring_up(url, *(() if engine_only else MIGRATIONS[1:]))
-    if as_json:
-        print_json({"applied": applied})
-    else:
-        console.print("applied: " + ", ".join(applied) if applied else "the schema is up to date")
+    words = f"applied: {', '.join(applied)}" if applied else "the schema is up to date"
+    answer(words, {"applied": applied}, as_json=as_json)
 
 
 @cli.command()
@@ -122,10 +120,7 @@ def enqueue(
                 return await enqueue_job(connection, job)
 
         added = asyncio.run(add())
-    if as_json:
-        print_json({"jobId": added.job_id, "verdict": added.verdict})
-    else:
-        console.print(f"job {added.job_id}: {added.verdict}")
+    answer(f"job {added.job_id}: {added.verdict}", {"jobId": added.job_id, "verdict": added.verdict}, as_json=as_json)
 
 
 def _object(text: str) -> Any:

@@ -1,14 +1,13 @@
 """``leadjobs holds``: pause types, resources and tenants, let go of them; look at limits."""
 
 import getpass
-from dataclasses import asdict
 from datetime import timedelta
 from typing import Annotated
 
 import typer
 
 from leadjobs.cli.context import at_desk
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.cli.output import JsonFlag, answer, print_json, print_table
 from leadjobs.store.holds import HoldDesk, hold_name
 
 A_CENTURY = 100 * 365 * 24 * 60  # minutes
@@ -23,7 +22,7 @@ def list_holds(as_json: JsonFlag = False) -> None:
     """What is held back at the moment, why, and until when."""
     lines = at_desk(HoldDesk, lambda desk: desk.holds())
     if as_json:
-        print_json([asdict(line) for line in lines])
+        print_json(lines)
         return
     rows = [(x.name, x.kind, x.until and f"{x.until:%Y-%m-%d %H:%M:%S}", x.reason) for x in lines]
     print_table(("name", "kind", "until", "why"), rows)
@@ -34,7 +33,7 @@ def limits(as_json: JsonFlag = False) -> None:
     """Limits as runners declared them, and what runs under each."""
     lines = at_desk(HoldDesk, lambda desk: desk.limits())
     if as_json:
-        print_json([asdict(line) for line in lines])
+        print_json(lines)
         return
     rows = [(x.name, " ".join(x.types), x.running, x.max_running, x.rate and f"{x.rate:.3g}/s") for x in lines]
     print_table(("name", "types", "running", "at most", "rate"), rows)
@@ -54,15 +53,13 @@ def pause(
     why = f"{reason or 'paused'} (by {getpass.getuser()})"
     span = None if minutes is None else timedelta(minutes=minutes)
     line = at_desk(HoldDesk, lambda desk: desk.pause(name, tenant=tenant, span=span, reason=why))
-    if as_json:
-        print_json(asdict(line))
-    else:
-        until = "until it is released" if line.until is None else f"until {line.until:%Y-%m-%d %H:%M:%S %Z}"
-        console.print(f"{line.name} is paused {until}")
+    until = "until it is released" if line.until is None else f"until {line.until:%Y-%m-%d %H:%M:%S %Z}"
+    answer(f"{line.name} is paused {until}", line, as_json=as_json)
 
 
 @cli.command()
-def release(name: Name, tenant: Tenant = None) -> None:
+def release(name: Name, tenant: Tenant = None, as_json: JsonFlag = False) -> None:
     """Let go of what is held by a name, whoever put it there."""
     at_desk(HoldDesk, lambda desk: desk.release(name, tenant=tenant))
-    console.print(f"{hold_name(name, tenant)} is free")
+    freed = hold_name(name, tenant)
+    answer(f"{freed} is free", {"name": freed, "isHeld": False}, as_json=as_json)

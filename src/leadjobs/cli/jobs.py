@@ -2,16 +2,18 @@
 
 import getpass
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
+from dataclasses import dataclass, fields
 from typing import Annotated
 
+import psycopg
 import typer
 
 from leadjobs.cli.context import DEFAULT_APP, AppOption, at_desk, database, load_runner
 from leadjobs.cli.dead_letters import Given, act, check, print_groups
 from leadjobs.cli.effects import print_effects
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.cli.output import JsonFlag, answer, console, print_error, print_json, print_table
 from leadjobs.core.job import JobId, State
+from leadjobs.errors import EffectUnknownError, StoreError
 from leadjobs.store.dead_letters import NEWEST, Action, BulkDesk, Look
 from leadjobs.store.desk import Desk, JobSheet
 from leadjobs.store.holds import HoldDesk
@@ -44,7 +46,7 @@ def list_jobs(
     """The newest jobs, with why each is where it is, or how far it is while it runs."""
     lines = at_desk(BulkDesk, lambda desk: desk.list_jobs(state=state, type_name=type_name, tenant=tenant, most=most))
     if as_json:
-        print_json([asdict(line) for line in lines])
+        print_json(lines)
         return
     print_table(
         ("id", "type", "tenant", "state", "attempts", "runs / ended", "why"),
@@ -68,10 +70,10 @@ def show(job_id: Annotated[int, typer.Argument(metavar="ID")], as_json: JsonFlag
     """Everything about one job, what went wrong in its runs, and what it changed outside."""
     sheet: JobSheet = at_desk(BulkDesk, lambda desk: desk.show(JobId(job_id)))
     if as_json:
-        print_json(asdict(sheet))
+        print_json(sheet)
         return
-    told = asdict(sheet) | {"progress": sheet.progress}
-    print_table(("what", "value"), [item for item in told.items() if item[0] not in {"history", "effects"}])
+    told = [(field.name, getattr(sheet, field.name)) for field in fields(sheet)]
+    print_table(("what", "value"), [item for item in told if item[0] not in {"history", "effects"}])
     if sheet.history:
         console.print("\n[bold]What went wrong[/], newest first:")
         rows = [
@@ -91,10 +93,8 @@ def why(
     with database():
         registry = load_runner(app).registry
     reasons = at_desk(HoldDesk, lambda desk: desk.why(JobId(job_id), registry))
-    if as_json:
-        print_json({"jobId": job_id, "why": reasons})
-    else:
-        console.print("\n".join(f"· {reason}" for reason in reasons), markup=False)
+    words = "\n".join(f"· {reason}" for reason in reasons)
+    answer(words, {"jobId": job_id, "why": reasons}, as_json=as_json)
 
 
 @cli.command()
@@ -107,7 +107,7 @@ def dead(
     """The dead letters: jobs that ended FAILED, by type and reason, the newest first."""
     look: Look = at_desk(BulkDesk, lambda desk: desk.dead(type_name=type_name, tenant=tenant, most=most))
     if as_json:
-        print_json([asdict(each) for each in look.groups])
+        print_json(look.groups)
         return
     print_groups(look.groups)
     if look.is_cut:
@@ -203,11 +203,48 @@ def _act(
     as_json: bool,
 ) -> None:
     check(ids, given, is_real=is_real)
+    if not ids:
+        return at_desk(BulkDesk, lambda desk: act(desk, action, given, most=most, is_real=is_real, as_json=as_json))
+    told: Told = at_desk(BulkDesk, lambda desk: _act_on_each(desk, ids, one, is_quiet=as_json))
+    if as_json:
+        print_json({"action": action, "done": told.done, "refused": told.refused})
+    if told.refused:
+        raise typer.Exit(1)
+    return None
 
-    async def do(desk: BulkDesk) -> None:
-        for job_id in ids:
-            console.print(f"job {job_id} {await one(desk, JobId(job_id))}")
-        if not ids:
-            await act(desk, action, given, most=most, is_real=is_real, as_json=as_json)
 
-    at_desk(BulkDesk, do)
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A job that was left as it is, and why."""
+
+    job_id: int
+    error: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What became of jobs that were named one by one."""
+
+    done: list[int]
+    refused: list[Refusal]
+
+
+async def _act_on_each(
+    desk: BulkDesk, ids: Sequence[int], one: Callable[[Desk, JobId], Awaitable[str]], *, is_quiet: bool
+) -> Told:
+    """Do it to all to whom it can be done; a job that is refused holds up no other."""
+    told = Told([], [])
+    for job_id in ids:
+        try:
+            words = await one(desk, JobId(job_id))
+        except (StoreError, EffectUnknownError, psycopg.IntegrityError) as error:
+            refusal = Refusal(job_id, str(error), getattr(error, "code", StoreError.code))
+            told.refused.append(refusal)
+            if not is_quiet:
+                print_error(refusal.error, refusal.code)
+        else:
+            told.done.append(job_id)
+            if not is_quiet:
+                console.print(f"job {job_id} {words}")
+    return told

@@ -32,7 +32,7 @@ def list_leads(
 
     lines = _in_directory(page, workspace).leads
     if as_json:
-        print_json([line.model_dump(by_alias=True, mode="json") for line in lines])
+        print_json(lines)
         return
     print_table(
         ("id", "workspace", "name", "company", "channel", "fit", "intent", "overall", "reasoning"),
@@ -62,7 +62,7 @@ def show(lead_id: Annotated[int, typer.Argument(metavar="ID")], as_json: JsonFla
 
     lead = _in_directory(look)
     if as_json:
-        print_json(lead.model_dump(by_alias=True, mode="json"))
+        print_json(lead)
         return
     single = lead.model_dump(exclude={"identities", "conversation", "scores", "drafts", "facts", "enrichments"})
     facts = [("name", _name(lead)), *((name.replace("_", " "), value) for name, value in single.items())]

@@ -10,6 +10,7 @@ import typer
 from leadjobs.cli.context import database
 from leadjobs.cli.moments import span
 from leadjobs.cli.output import JsonFlag, console, print_json, say
+from leadjobs.core.report import to_camel
 from leadjobs.core.retention import Retention
 from leadjobs.store.connection import connect
 from leadjobs.store.pruning import Pruner, Window
@@ -38,10 +39,8 @@ def prune(
     with database() as url:
         found = asyncio.run(_prune(url, retention, is_dry=not is_real))
     if as_json:
-        sums = {
-            name: sum(getattr(x, name) for x in found) for name in ("looked_at", "succeeded", "cancelled", "failed")
-        }
-        print_json({"applied": is_real, **sums})
+        names = ("looked_at", "succeeded", "cancelled", "failed")
+        print_json({"applied": is_real, **{to_camel(name): sum(getattr(x, name) for x in found) for name in names}})
         return
     parts = ", ".join(f"{sum(asdict(x)[name] for x in found)} {name}" for name in ("succeeded", "cancelled", "failed"))
     console.print(f"{sum(x.pruned for x in found)} jobs {'are deleted' if is_real else 'would be deleted'}: {parts}.")

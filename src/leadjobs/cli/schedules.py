@@ -2,14 +2,13 @@
 
 import asyncio
 import getpass
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
 from leadjobs.cli.context import DEFAULT_APP, AppOption, at_desk, database, load_runner
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.cli.output import JsonFlag, answer, print_json, print_table
 from leadjobs.enqueue import enqueue
 from leadjobs.errors import ScheduleNotFoundError
 from leadjobs.store.connection import connect
@@ -25,7 +24,7 @@ def list_schedules(as_json: JsonFlag = False) -> None:
     """All schedules that runners have declared: their next ticks, their last ones, and what became of those."""
     lines = at_desk(ScheduleStore, lambda store: store.list_schedules())
     if as_json:
-        print_json([asdict(line) for line in lines])
+        print_json(lines)
         return
     print_table(
         ("name", "cron", "zone", "type", "tenant", "next tick", "last tick", "its job", "state", "why", "declared"),
@@ -49,17 +48,18 @@ def list_schedules(as_json: JsonFlag = False) -> None:
 
 
 @cli.command()
-def pause(name: Name) -> None:
+def pause(name: Name, as_json: JsonFlag = False) -> None:
     """Let its ticks pass by until it is resumed; a job that is enqueued already runs."""
     at_desk(ScheduleStore, lambda store: store.pause(name, by=getpass.getuser()))
-    console.print(f"schedule {name} is paused")
+    answer(f"schedule {name} is paused", {"name": name, "isPaused": True}, as_json=as_json)
 
 
 @cli.command()
-def resume(name: Name) -> None:
+def resume(name: Name, as_json: JsonFlag = False) -> None:
     """Let its ticks count again, from now on."""
     at_desk(ScheduleStore, lambda store: store.resume(name))
-    console.print(f"schedule {name} goes on with its next tick")
+    words = f"schedule {name} goes on with its next tick"
+    answer(words, {"name": name, "isPaused": False}, as_json=as_json)
 
 
 @cli.command()
@@ -77,10 +77,7 @@ def run(name: Name, app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> 
                 return added.job_id, added.verdict
 
         job_id, verdict = asyncio.run(add())
-    if as_json:
-        print_json({"job_id": job_id, "verdict": verdict})
-    else:
-        console.print(f"job {job_id}: {verdict}")
+    answer(f"job {job_id}: {verdict}", {"jobId": job_id, "verdict": verdict}, as_json=as_json)
 
 
 def _when(instant: datetime | None) -> str | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from leadjobs.cli.context import database
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table, say
+from leadjobs.cli.output import JsonFlag, answer, console, print_json, print_table, say
 from leadjobs.leads.views import Role
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ def list_tokens(as_json: JsonFlag = False) -> None:
 
     lines = _in_session(tokens.list_tokens)
     if as_json:
-        print_json([line.model_dump(by_alias=True, mode="json") for line in lines])
+        print_json(lines)
     else:
         rows = [(x.id, x.name, x.workspace, x.role, x.created_at, x.revoked_at) for x in lines]
         print_table(("id", "name", "workspace", "role", "created", "revoked"), rows)
 
 
 @cli.command()
-def revoke(token_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
+def revoke(token_id: Annotated[int, typer.Argument(metavar="ID")], as_json: JsonFlag = False) -> None:
     """Shut a token out from now on; twice does no harm."""
     from leadjobs.leads.tokens import revoke_token
 
@@ -62,7 +62,7 @@ def revoke(token_id: Annotated[int, typer.Argument(metavar="ID")]) -> None:
         await revoke_token(session, token_id)
 
     _in_session(shut_out)
-    console.print(f"token {token_id} is revoked")
+    answer(f"token {token_id} is revoked", {"id": token_id, "isRevoked": True}, as_json=as_json)
 
 
 def _in_session(do: "Callable[[AsyncSession], Awaitable[T]]") -> T:

@@ -2,7 +2,7 @@
 
 import asyncio
 import sys
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +10,7 @@ import typer
 
 from leadjobs.cli.context import database
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.core.report import to_camel
 from leadjobs.errors import BadSignatureError, MalformedWebhookError, SettingsError, UnknownSourceError
 from leadjobs.leads.inbound import Adapter, Ignored, Meaning
 from leadjobs.leads.replay import Replay, Replayed
@@ -88,8 +89,9 @@ def _meaning(adapter: Adapter, delivery: Delivery) -> dict[str, Any]:
         meaning: Meaning = adapter.read(delivery)
     except MalformedWebhookError as error:
         return {"unreadable": str(error)}
+    told = {to_camel(field.name): getattr(meaning, field.name) for field in fields(meaning)}
     means = "ignored" if isinstance(meaning, Ignored) else type(meaning).__name__.lower()
-    return {"means": means, **{name: value for name, value in asdict(meaning).items() if value not in (None, ())}}
+    return {"means": means, **{name: value for name, value in told.items() if value not in (None, ())}}
 
 
 @cli.command()
@@ -112,7 +114,7 @@ def replay(
     with database() as url:
         done = asyncio.run(run(url))
     if as_json:
-        print_json([asdict(each) for each in done])
+        print_json(done)
         return
     print_table(
         ("event", "received", "source", "tenant keys", "was", "is now" if is_real else "would be"),

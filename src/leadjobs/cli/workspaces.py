@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from leadjobs.cli.context import database
-from leadjobs.cli.output import JsonFlag, console, print_json, print_table
+from leadjobs.cli.output import JsonFlag, answer, print_json, print_table
 from leadjobs.errors import SettingsError
 
 cli = typer.Typer(
@@ -25,6 +25,7 @@ def set_up(
     source: Annotated[
         list[str] | None, typer.Option(help="SOURCE=TENANT_KEY, such as twilio=AC0123/+447700900456; repeatable.")
     ] = None,
+    as_json: JsonFlag = False,
 ) -> None:
     """Make a workspace or bring it up to date; what you leave out stays."""
     from leadjobs.leads.workspaces import Profile, Source, save_workspace
@@ -36,7 +37,8 @@ def set_up(
         raise SettingsError(f"--source {error}") from None
 
     with database() as url:
-        console.print(f"workspace {asyncio.run(save_workspace(url, name, profile, sources))}: {name}")
+        workspace_id = asyncio.run(save_workspace(url, name, profile, sources))
+    answer(f"workspace {workspace_id}: {name}", {"id": workspace_id, "name": name}, as_json=as_json)
 
 
 @cli.command("list")
@@ -45,7 +47,7 @@ def list_workspaces(as_json: JsonFlag = False) -> None:
     with database() as url:
         lines = asyncio.run(_read(url))
     if as_json:
-        print_json([line.model_dump(by_alias=True) for line in lines])
+        print_json(lines)
     else:
         rows = [(x.id, x.name, x.ideal_customer_profile, ", ".join(x.sources)) for x in lines]
         print_table(("id", "name", "ideal customer", "sources"), rows)

@@ -71,7 +71,13 @@ def test_a_backfill_is_planned_then_started_and_ended(operator: Operator) -> Non
     (line,) = operator.lines()
     assert ("running", 30, 2_000_000) == (line["state"], line["leadsPerMinute"], line["maxUsdMicros"])
     assert "1 Acme unscored running 30 0 0 0 $0.00 $2.00 -" in operator("list")
+    assert {"id": 1, "state": "paused"} == json.loads(operator.result("pause", "1", "--json").stdout)
+    assert {"id": 1, "state": "running"} == json.loads(operator.result("resume", "1", "--json").stdout)
     assert "backfill 1 is cancelled, with 0 jobs that waited" in operator("cancel", "1")
+    started = json.loads(operator.result("start", "--apply", "--json").stdout)
+    assert (2, 3) == (started["backfillId"], started["plan"]["toScore"])
+    cancelled = {"id": 2, "state": "cancelled", "cancelledJobs": 0}
+    assert cancelled == json.loads(operator.result("cancel", "2", "--json").stdout)
 
 
 def test_two_starts_at_once_give_one_backfill(operator: Operator, url: str) -> None:

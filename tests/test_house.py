@@ -62,7 +62,7 @@ def test_nobody_reads_the_machine_s_clock_for_decisions() -> None:
         for path in SOURCES
         if any(word in path.read_text() for word in ("datetime.now", "time.time(", "utcnow", "date.today"))
     }
-    assert readers <= allowed | {"core/job.py", "core/outcome.py"}  # these two mention it in an error's advice
+    assert readers <= allowed | {"core/instants.py"}  # which mentions it in an error's advice
 
 
 @pytest.mark.parametrize(

@@ -96,3 +96,14 @@ def test_old_jobs_are_counted_and_then_deleted(cli: Cli, url: str) -> None:
         assert "say --apply" in dry
         assert 12 == json.loads(cli("prune", "--failed", "1h", "--apply", "--json").stdout)["failed"]
         assert "0 jobs would be deleted" in cli("prune", "--failed", "1h", "--succeeded", "never").stdout
+
+
+def test_holds_are_named_as_they_are_listed_and_the_longer_stands(cli: Cli) -> None:
+    """A tenant's hold is let go of by its name in the list; who pauses for less than stands is told how."""
+    cli("holds", "pause", "GREET", "--tenant", "7", "--reason", "the customer asked")
+    (hold,) = json.loads(cli("holds", "list", "--json").stdout)
+    told = cli("holds", "pause", hold["name"], "--minutes", "5").stdout
+    assert "GREET@7 stays held until it is released, which is longer: the customer asked (by " in told
+    assert "to hold it for less, release it first" in told
+    assert "GREET@7 is free" in cli("holds", "release", hold["name"]).stdout
+    assert "GREET@7 is paused until 2" in cli("holds", "pause", hold["name"], "--minutes", "5").stdout

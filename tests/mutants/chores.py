@@ -154,6 +154,10 @@ CHORES: tuple[Guard, ...] = (
        f"{TICKS}what_a_doubled_hour_does_to_ticks", f"{TICKS}the_newest_tick_is_the_last_of_those_that_came"),
     py("core/schedule", "each tick has a key of its own", ":%Y-%m-%dT%H:%M:%SZ}", ":%Y-%m-%d}",
        f"{TICKS}a_tick_is_in_the_key_of_its_job"),
+    # Holds
+    sql("put_hold", "a person's shorter pause ends no longer hold",
+        "     WHERE coalesce(hold.until, 'infinity') < coalesce(excluded.until, 'infinity')\n", "",
+        f"{STORE}/test_holds.py::test_of_two_holds_the_longer_stands_whoever_puts_them"),
     # Retention
     sql("prune", "a job is kept for its span", "make_interval(secs => CAST(CAST(:seconds AS jsonb) ->> state AS double precision))",
         "make_interval()", f"{PRUNING}each_state_is_kept_for_its_span"),

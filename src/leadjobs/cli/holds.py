@@ -11,7 +11,9 @@ from leadjobs.cli.output import JsonFlag, answer, print_json, print_table
 from leadjobs.store.holds import HoldDesk, hold_name
 
 A_CENTURY = 100 * 365 * 24 * 60  # minutes
-Name = Annotated[str, typer.Argument(metavar="NAME", help="A job type, a resource, or '*' for everything.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="A job type, a resource, or '*' for everything; NAME@TENANT for one.")
+]
 Tenant = Annotated[str | None, typer.Option(help="Only this tenant's jobs.")]
 
 cli = typer.Typer(name="holds", help="What waits, and what is limited: pause, let go, look.", no_args_is_help=True)
@@ -54,7 +56,10 @@ def pause(
     span = None if minutes is None else timedelta(minutes=minutes)
     line = at_desk(HoldDesk, lambda desk: desk.pause(name, tenant=tenant, span=span, reason=why))
     until = "until it is released" if line.until is None else f"until {line.until:%Y-%m-%d %H:%M:%S %Z}"
-    answer(f"{line.name} is paused {until}", line, as_json=as_json)
+    words = f"{line.name} is paused {until}"
+    if line.reason != why:
+        words = f"{line.name} stays held {until}, which is longer: {line.reason}; to hold it for less, release it first"
+    answer(words, line, as_json=as_json)
 
 
 @cli.command()

@@ -44,11 +44,16 @@ class LimitLine:
 
 
 def hold_name(name: str, tenant: str | None) -> str:
-    """The name of a hold, checked.
+    """The name of a hold, checked; ``name@tenant``, as a list of holds has it, is the same as both given apart.
 
     Raises:
         SettingsError: no type or resource can be called so.
+
+    >>> hold_name("SEND_SMS@7", None) == hold_name("SEND_SMS", "7")
+    True
     """
+    if tenant is None and "@" in name:
+        name, tenant = name.split("@", 1)
     if name != EVERYTHING:
         check_resource(name)
     return name if tenant is None else of_tenant(name, tenant)
@@ -75,9 +80,10 @@ class HoldDesk:
     async def pause(
         self, name: str, *, tenant: str | None = None, span: timedelta | None = None, reason: str
     ) -> HoldLine:
-        """Hold a type, a resource or everything back, for a span or until it is let go.
+        """Hold a type, a resource or everything back, for a span or until it is let go; what stands then.
 
-        From the commit on nothing of it is claimed, by any runner; what runs goes on.
+        A hold that lasts longer, or as long, stays as it is: let go of it first where less is meant.  From the commit
+        on nothing of it is claimed, by any runner; what runs goes on.
         """
         seconds = None if span is None else span.total_seconds()
         rows = await self._rows("put_hold", name=hold_name(name, tenant), reason=reason, seconds=seconds)
@@ -125,7 +131,7 @@ class HoldDesk:
         known = registry is not None and job.type in registry
         subjects = registry[job.type].type.subjects if registry is not None and known else (job.type,)
         return [
-            f"{line.name} is {_KINDS[line.kind]}{f' until {_time(line.until)}' if line.until else ''}: {line.reason}"
+            f"{line.name} is {_KINDS[line.kind]}{f' until {_time(line.until)}' if line.until else ''}: {_why(line)}"
             for line in await self.holds(names_of(subjects, job.tenant))
         ]
 
@@ -168,9 +174,13 @@ class HoldDesk:
 
 _KINDS = {
     "paused": "paused",
-    "busy": "held back, for it was busy,",
-    "exhausted": "held back, for it was used up,",
+    "busy": "busy",
+    "exhausted": "used up",
 }
+
+
+def _why(line: HoldLine) -> str:
+    return line.reason.removeprefix("held: ")  # as the run that put it there has it on its job
 
 
 def _running(job: JobSheet, now: datetime) -> str:

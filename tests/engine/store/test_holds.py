@@ -51,7 +51,7 @@ async def test_all_that_keeps_a_job_is_told_at_once(url: str, db: Db) -> None:
     async with connect(url) as connection:
         await HoldDesk(connection).pause("SEND", tenant="7", reason="the customer asked")
         await HoldDesk(connection).pause("openai", span=timedelta(hours=2), reason="429")
-    await db.execute("UPDATE job_hold SET kind = 'busy' WHERE name = 'openai'")
+    await db.execute("UPDATE job_hold SET kind = 'busy', reason = 'held: 429' WHERE name = 'openai'")
     await db.execute(
         "INSERT INTO job_limit (name, types, max_running) VALUES ('twilio', '{SEND,CALL}', 2);"
         " INSERT INTO job_limit (name, types, tenant, rate, free_at)"
@@ -66,7 +66,7 @@ async def test_all_that_keeps_a_job_is_told_at_once(url: str, db: Db) -> None:
 
     starts = [
         "SEND@7 is paused: the customer asked",
-        "openai is held back, for it was busy, until ",
+        "openai is busy until ",
         "SEND@7 is at its rate: the next may start in 3",
         "twilio is at its limit: 2 of 2 run",
         "it is due at ",
@@ -75,6 +75,7 @@ async def test_all_that_keeps_a_job_is_told_at_once(url: str, db: Db) -> None:
     ]
     assert len(starts) == len(reasons)
     assert all(reason.startswith(start) for reason, start in zip(reasons, starts, strict=True)), reasons
+    assert reasons[1].endswith(" UTC: 429")
     assert "1 of the same type" not in " ".join(await why(url, first))
 
 
@@ -107,19 +108,30 @@ async def test_without_the_app_the_database_s_reasons_are_told(url: str, db: Db)
 
 
 async def test_a_pause_is_put_looked_at_and_let_go_of(url: str, db: Db) -> None:
-    """A second pause replaces the first; one that is over is not listed; what is not held cannot be let go of."""
+    """One that is over is not listed; what is not held cannot be let go of; a name is taken as lists show it."""
     async with connect(url) as connection:
         desk = HoldDesk(connection)
-        await desk.pause("SEND", reason="first")
-        await desk.pause("SEND", reason="second", span=timedelta(hours=1))
+        await desk.pause("SEND", tenant="7", reason="first")
         (line,) = await desk.holds()
-        assert ("SEND", "paused", "second", True) == (line.name, line.kind, line.reason, line.until is not None)
-        await desk.release("SEND")
-        with pytest.raises(StoreError, match="nothing is held by the name SEND"):
-            await desk.release("SEND")
+        assert ("SEND@7", "paused", "first", None) == (line.name, line.kind, line.reason, line.until)
+        await desk.release("SEND@7")
+        with pytest.raises(StoreError, match="nothing is held by the name SEND@7"):
+            await desk.release("SEND", tenant="7")
         await desk.pause("SEND", reason="over", span=timedelta())
         assert [] == await desk.holds()
         with pytest.raises(SettingsError, match="resource 'a b'"):
             await desk.pause("a b", reason="no")
         with pytest.raises(JobNotFoundError):
             await desk.why(JobId(404))
+
+
+async def test_of_two_holds_the_longer_stands_whoever_puts_them(url: str, db: Db) -> None:
+    """A pause of an hour ends no endless one; a longer one takes the place of a shorter, and of one that is over."""
+    async with connect(url) as connection:
+        desk = HoldDesk(connection)
+        spans = (timedelta(), timedelta(minutes=1), timedelta(hours=1), None, timedelta(hours=2), None)
+        stood = [(await desk.pause("SEND", reason=str(n), span=span)).reason for n, span in enumerate(spans)]
+        assert ["0", "1", "2", "3", "3", "3"] == stood
+        assert ["3"] == [line.reason for line in await desk.holds()]
+        await desk.release("SEND")
+        assert "less" == (await desk.pause("SEND", reason="less", span=timedelta(hours=1))).reason

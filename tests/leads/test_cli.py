@@ -120,6 +120,18 @@ def test_the_doctor_names_what_must_be_done(cli: Cli, empty_url: str) -> None:
     assert "2 values are accepted" in done.stdout
 
 
+def test_the_doctor_is_content_with_the_engine_alone(cli: Cli, empty_url: str) -> None:
+    """Who has no leads needs none of their tables; a lead half that is behind is something else."""
+    cli("migrate", "--engine-only", DATABASE_URL=empty_url)
+    app = {"DATABASE_URL": empty_url, "LEADJOBS_APP": "myjobs:runner"}
+    (schema,) = [x for x in json.loads(cli("doctor", "--json", **app).stdout) if x["what"] == "schema"]
+    assert ("warn", True) == (schema["grade"], "the lead half's tables are not there" in schema["found"])
+    cli("migrate", DATABASE_URL=empty_url)
+    with psycopg.connect(empty_url, autocommit=True) as connection:
+        connection.execute("UPDATE leadjobs_version SET version_num = '1001_leads' WHERE version_num LIKE '1%'")
+    assert "1002_every_channel missing" in cli("doctor", code=1, **app).stdout
+
+
 def test_a_workspace_is_set_up_and_brought_up_to_date(cli: Cli) -> None:
     """What is left out stays; a source belongs to one workspace."""
     cli(

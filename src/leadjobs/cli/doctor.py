@@ -10,7 +10,7 @@ from enum import StrEnum
 import psycopg
 import typer
 
-from leadjobs.app import MIGRATIONS
+from leadjobs.app import LEADS, MIGRATIONS
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
 from leadjobs.cli.output import JsonFlag, console, print_json, print_table
 from leadjobs.errors import LeadjobsError
@@ -19,7 +19,7 @@ from leadjobs.runner import Runner
 from leadjobs.settings import Settings, read_settings
 from leadjobs.store.connection import OwnConnection, connect
 from leadjobs.store.jobs import JobStore
-from leadjobs.store.schema import missing_revisions
+from leadjobs.store.schema import missing_revisions, newest
 from leadjobs.store.url import masked
 
 SECRETS = {
@@ -134,12 +134,8 @@ async def _look_at_database(url: str, runner: Runner) -> list[Finding]:
             findings = [Finding(Grade.OK, "database", masked(url))]
             findings += [await look(connection) for look in (_version, _isolation, _clock)]
             findings.append(_pooler(url))
-            missing = await missing_revisions(connection, MIGRATIONS)
-            if missing:
-                findings.append(Finding(Grade.FAIL, "schema", f"{', '.join(missing)} missing: run `leadjobs migrate`"))
-                return findings
-            findings.append(Finding(Grade.OK, "schema", "up to date"))
-            return findings + await _queue(connection, runner)
+            findings.append(schema := await _schema(connection))
+            return findings if schema.grade is Grade.FAIL else findings + await _queue(connection, runner)
     except (psycopg.Error, LeadjobsError) as error:
         return [Finding(Grade.FAIL, "database", f"{masked(url)}: {str(error).strip()}")]
 
@@ -178,6 +174,23 @@ async def _clock(connection: OwnConnection) -> Finding:
         "clock",
         f"this machine is {skew:.0f} s off the database: jobs do not mind, signatures with a time may",
     )
+
+
+async def _schema(connection: OwnConnection) -> Finding:
+    missing = await missing_revisions(connection, MIGRATIONS)
+    if not missing:
+        return Finding(Grade.OK, "schema", "up to date")
+    if missing == [newest(LEADS)] and not await _has_lead_half(connection):
+        words = (
+            "the engine's is up to date; the lead half's tables are not there: `leadjobs migrate` without --engine-only"
+        )
+        return Finding(Grade.WARN, "schema", f"{words}, if you use it")
+    return Finding(Grade.FAIL, "schema", f"{', '.join(missing)} missing: run `leadjobs migrate`")
+
+
+async def _has_lead_half(connection: OwnConnection) -> bool:
+    rows = await connection.execute("SELECT 1 FROM leadjobs_version WHERE version_num LIKE '1%'")
+    return await rows.fetchone() is not None
 
 
 def _pooler(url: str) -> Finding:

@@ -23,6 +23,7 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
         (("enqueue", "GREET", "--delay", "nan"), "'--delay': Input should be"),
         (("enqueue", "GREET", "--delay", "inf"), "'--delay': Input should be"),
         (("enqueue", "GREET", "--delay", "1e300"), "'--delay': Input should be"),
+        (("enqueue", "GREET", "--lane", "alone"), "'--lane': Value error, 'alone' is not one of 'live', 'backfill'"),
         (("holds", "pause", "GREET", "--minutes", "inf"), "'--minutes': Input should be"),
         (("jobs", "retry", "--since", "999999w"), "--since: '999999w' is over a thousand years"),
         (("prune", "--failed", "999999w"), "--failed: '999999w' is over a thousand years"),

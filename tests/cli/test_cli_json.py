@@ -26,6 +26,8 @@ INSERT INTO job_effect (job_id, generation, name, tag, lease_no, state)
 VALUES (1, 1, 'sms', 'lj-1-1-0-sms', 1, 'intended'), (1, 1, 'call', 'lj-1-1-0-call', 1, 'intended');
 INSERT INTO job_attempt (job_id, generation, lease_no, ended_as, ended_at) VALUES (1, 1, 1, 'failed', now());
 INSERT INTO job_limit (name, types, max_running) VALUES ('twilio', '{GREET}', 2);
+INSERT INTO job_schedule (name, cron, tz, type, since, noted_at)
+VALUES ('old', '0 3 * * *', 'UTC', 'GREET', now(), now());
 INSERT INTO workspace (id, name) VALUES (1, 'Acme');
 INSERT INTO lead (id, workspace_id) VALUES (1, 1);
 """
@@ -54,6 +56,7 @@ schedules pause nightly
 schedules list
 schedules resume nightly
 schedules run nightly
+schedules remove old
 budget set acme tokens 50
 budget list
 budget unset acme tokens

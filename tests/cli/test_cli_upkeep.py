@@ -47,6 +47,18 @@ def test_schedules_are_listed_paused_resumed_and_run(cli: Cli) -> None:
     assert "no schedule weekly; it knows nightly" in cli("schedules", "run", "weekly", code=1).stderr
 
 
+def test_a_schedule_that_no_code_declares_can_be_taken_off_the_list(cli: Cli, url: str) -> None:
+    """One that the app still has cannot: it would be there again with the next tick."""
+    cli("tick")
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("UPDATE job_schedule SET name = 'nightly-2025'")
+    cli("tick")
+    assert "the app still declares schedule nightly: " in cli("schedules", "remove", "nightly", code=1).stderr
+    assert "schedule nightly-2025 is removed" in cli("schedules", "remove", "nightly-2025").stdout
+    assert ["nightly"] == [line["name"] for line in json.loads(cli("schedules", "list", "--json").stdout)]
+    assert "no schedule nightly-2025" in cli("schedules", "remove", "nightly-2025", code=1).stderr
+
+
 def test_dead_letters_are_shown_and_then_exactly_those_retried(cli: Cli, url: str) -> None:
     """Without --apply nothing changes; with it, what is shown is done, and said."""
     with psycopg.connect(url, autocommit=True) as connection:

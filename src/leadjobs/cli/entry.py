@@ -7,7 +7,7 @@ import os
 import sys
 from datetime import timedelta
 from io import TextIOWrapper
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import psycopg
 import typer
@@ -102,18 +102,21 @@ def enqueue(
     tenant: Annotated[str, typer.Option(help="Whose job it is.")] = "",
     dedupe_key: Annotated[str | None, typer.Option(help="At most one job with this key.")] = None,
     delay: Annotated[float, typer.Option(min=0, max=A_CENTURY, help="Seconds to wait first.")] = 0.0,
-    lane: Annotated[Lane | None, typer.Option(help="How urgent; the type's own where not given.")] = None,
+    lane: Annotated[
+        Literal["live", "backfill"] | None, typer.Option(help="How urgent; the type's own where not given.")
+    ] = None,
     on_conflict: Annotated[OnConflict, typer.Option(help="What to do when the key is held.")] = OnConflict.IGNORE,
     app: AppOption = DEFAULT_APP,
     as_json: JsonFlag = False,
 ) -> None:
     """Add a job.  Its payload is checked against its type, which must be one that the app knows."""
     options: dict[str, Any] = {"tenant": tenant, "dedupe_key": dedupe_key, "on_conflict": on_conflict}
+    options |= {"lane": lane and Lane(lane), "delay": timedelta(seconds=delay)}
     with database() as url:
         registry = load_runner(app).registry
         if type_name not in registry:
             raise EnqueueError(f"no handler for {type_name}; the app knows {', '.join(registry.type_names) or 'none'}")
-        job = registry[type_name].type.job(_object(payload), delay=timedelta(seconds=delay), lane=lane, **options)
+        job = registry[type_name].type.job(_object(payload), **options)
 
         async def add() -> Any:
             async with connect(url) as connection:

@@ -1,4 +1,4 @@
-"""``leadjobs schedules``: what ticks when, and what became of the last ticks; pause, resume, run now."""
+"""``leadjobs schedules``: what ticks when, and what became of the last ticks; pause, resume, run now, remove."""
 
 import asyncio
 import getpass
@@ -10,13 +10,13 @@ import typer
 from leadjobs.cli.context import DEFAULT_APP, AppOption, at_desk, database, load_runner
 from leadjobs.cli.output import JsonFlag, answer, print_json, print_table
 from leadjobs.enqueue import enqueue
-from leadjobs.errors import ScheduleNotFoundError
+from leadjobs.errors import ScheduleNotFoundError, SettingsError
 from leadjobs.store.connection import connect
 from leadjobs.store.schedules import ScheduleLine, ScheduleStore
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="See `leadjobs schedules list`.")]
 
-cli = typer.Typer(name="schedules", help="Look at schedules; pause, resume and run them.", no_args_is_help=True)
+cli = typer.Typer(name="schedules", help="Look at schedules; pause, resume, run and remove them.", no_args_is_help=True)
 
 
 @cli.command("list")
@@ -78,6 +78,17 @@ def run(name: Name, app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> 
 
         job_id, verdict = asyncio.run(add())
     answer(f"job {job_id}: {verdict}", {"jobId": job_id, "verdict": verdict}, as_json=as_json)
+
+
+@cli.command()
+def remove(name: Name, app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
+    """Take a schedule off the list that no code declares any more; the jobs that it enqueued stay."""
+    with database():
+        timetable = load_runner(app).timetable
+    if timetable is not None and name in timetable:
+        raise SettingsError(f"the app still declares schedule {name}: take it out of the code first, or pause it")
+    at_desk(ScheduleStore, lambda store: store.remove(name))
+    answer(f"schedule {name} is removed", {"name": name, "isRemoved": True}, as_json=as_json)
 
 
 def _when(instant: datetime | None) -> str | None:

@@ -131,6 +131,15 @@ class ScheduleStore:
         if not await self._rows("resume_schedule", name=name, now=self._clock.database_now()):
             raise ScheduleNotFoundError(_nobody_declared(name))
 
+    async def remove(self, name: str) -> None:
+        """Forget a schedule that no runner declares any more; what it enqueued stays.
+
+        Raises:
+            ScheduleNotFoundError: no runner has declared one of this name.
+        """
+        if not await self._rows("remove_schedule", name=name):
+            raise ScheduleNotFoundError(_nobody_declared(name))
+
 
 def _owed(cron: str, tz: str, *, after: datetime, now: datetime) -> datetime | None:
     try:

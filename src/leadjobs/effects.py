@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from leadjobs.core.argument import awaited, must_be_callable
 from leadjobs.core.effect import NAME, Errors, LookUp, NotSent, Send, Unknown, tag_of
 from leadjobs.core.storable import storable_json
 from leadjobs.errors import EffectUnknownError, LeaseLostError, NotSentError, StoreError
@@ -41,6 +42,7 @@ class Effects:
         """The effect's receipt: the one that is kept, or that of the call that is made now."""
         if not NAME.match(name):
             raise StoreError("an effect's name has 1 to 20 letters, digits, _ or -")
+        must_be_callable(f"send of effect {name}", send)  # before there is an intent, which nobody would answer
         job = self._claimed
         effect = _Effect(name, tag_of(job.id, job.generation, job.created_at, name), send, look_up, not_sent)
         async with self._turns[name]:
@@ -80,14 +82,16 @@ class Effects:
         return found[0]
 
     async def _look_up(self, effect: _Effect) -> Any:
-        return Unknown() if effect.look_up is None else await effect.look_up(effect.tag)
+        if effect.look_up is None:
+            return Unknown()
+        return await awaited(f"look_up of effect {effect.name}", effect.look_up, effect.tag)
 
     async def _send(self, effect: _Effect) -> Any:
         """Make the call between its intent and its answer.  What raises anything but *not sent* leaves no answer."""
         not_sent: Errors = (NotSentError, *effect.not_sent)
         try:
             self._must_have_time(effect)
-            receipt = await effect.send(effect.tag)
+            receipt = await awaited(f"send of effect {effect.name}", effect.send, effect.tag)
         except not_sent:
             await self._answer(effect, "refused", None)
             raise

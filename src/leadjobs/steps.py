@@ -4,9 +4,10 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from leadjobs.core.argument import awaited
 from leadjobs.core.job import Lease
 from leadjobs.core.storable import storable_json
-from leadjobs.errors import LeaseLostError, StoreError
+from leadjobs.errors import EnqueueError, LeaseLostError, StoreError
 from leadjobs.store.connection import Transactions, fetch_async
 from leadjobs.store.statements import statement
 
@@ -21,9 +22,16 @@ async def fence(connection: Any, lease: Lease, asked_by: str) -> None:
 
     Raises:
         LeaseLostError: somebody else owns the job by now; the transaction was rolled back.
-        StoreError: the connection has no transaction.
+        StoreError: the connection is no async one, or has no transaction.
     """
-    if not await fetch_async(connection, statement("fence"), {"id": lease.job_id, "lease_no": lease.lease_no}):
+    try:
+        is_ours = await fetch_async(connection, statement("fence"), {"id": lease.job_id, "lease_no": lease.lease_no})
+    except EnqueueError:
+        raise StoreError(
+            f"{asked_by} cannot use a {type(connection).__module__}.{type(connection).__name__}: give it the "
+            "AsyncSession, or the AsyncConnection of SQLAlchemy or psycopg, that your rows are written on"
+        ) from None
+    if not is_ours:
         await connection.rollback()
         raise LeaseLostError(f"job {lease.job_id} has another owner by now: nothing of this run was written")
     if not await fetch_async(connection, statement("find_transaction"), {}):
@@ -50,7 +58,7 @@ class Steps:
         """The step's kept result; where there is none, do the work and keep what it returns."""
         finished = await self.finished()
         if name not in finished:
-            as_json = _as_json(name, await work())
+            as_json = _as_json(name, await awaited(f"work of step {name}", work))
             async with self._transactions.begin() as connection:
                 await self._keep(connection, name, as_json)
             finished[name] = json.loads(as_json)  # as a later run will find it

@@ -247,6 +247,10 @@ CHORES: tuple[Guard, ...] = (
         f"{STORE}/test_discover.py::test_between_what_is_known_everything_else_is_found"),
     py("claimer", "what does not fit is not started", "in self._too_late:\n            return False", "in self._too_late:\n            return True",
        f"{RUNNER}/test_runner_deadline.py::test_what_does_not_fit_the_time_left_is_not_started"),
+    py("core/registry", "a handler is an async function", "if not is_async(self.run):", "if False:",
+       f"{CORE}/test_misuse.py::test_what_cannot_work_is_refused_where_it_is_written"),
+    py("effects", "what cannot be called leaves no intent", 'must_be_callable(f"send of effect {name}", send)', "pass",
+       f"{EFFECTS}a_send_that_nobody_can_wait_for_says_how_it_is_written"),
     py("core/instants", "no span is beyond what can be read again", "abs(time) <= LONGEST", "time is not None",
        f"{CORE}/test_instants.py::test_a_run_cannot_wait_for_what_cannot_be_kept"),
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
+from leadjobs.core.argument import misfit
+
 LONGEST = timedelta(days=365_000)  # a thousand years: from today on, it ends long before Python's last one
 
 
@@ -11,16 +13,16 @@ SUCH = {
 }
 
 
-def misfit(time: object, *kinds: type) -> str | None:
+def time_misfit(time: object, *kinds: type) -> str | None:
     """What is wrong with a span or an instant that a job is to wait for; None where nothing is.
 
-    >>> misfit(30, timedelta)
-    'needs a timedelta, such as timedelta(seconds=30), not 30'
-    >>> misfit(timedelta(days=3_000_000), timedelta)
+    >>> time_misfit(30, timedelta)
+    'is 30: give a timedelta, such as timedelta(seconds=30)'
+    >>> time_misfit(timedelta(days=3_000_000), timedelta)
     'is over a thousand years'
     """
     if not isinstance(time, kinds):
-        return f"needs {' or '.join(SUCH[kind] for kind in kinds)}, not {time!r}"
+        return misfit(time, kinds, " or ".join(SUCH[kind] for kind in kinds))
     if isinstance(time, timedelta):
         return None if abs(time) <= LONGEST else "is over a thousand years"
     assert isinstance(time, datetime)

@@ -9,8 +9,9 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any, Generic, NamedTuple, NewType, TypeVar, cast
 
+from leadjobs.core.declaration import check_parts
 from leadjobs.core.effect import Errors, NotSent, Unknown
-from leadjobs.core.instants import misfit
+from leadjobs.core.instants import time_misfit
 from leadjobs.core.limit import Limit, check_resource
 from leadjobs.core.outcome import Done, Outcome
 from leadjobs.core.payload import Shape, shape_of
@@ -121,7 +122,7 @@ class NewJob:
 
     def __post_init__(self) -> None:
         """Check what the database would otherwise refuse less clearly."""
-        if not TYPE_NAME.match(self.type):
+        if not (_is_key(self.type) and TYPE_NAME.match(self.type)):
             raise EnqueueError(f"type {self.type!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
         if not (type(self.lane) is Lane and type(self.scope) is DedupeScope and type(self.on_conflict) is OnConflict):
             self._choose()
@@ -138,7 +139,7 @@ class NewJob:
         if self.run_at is not None and self.delay is not None:
             raise EnqueueError(f"{self.type} has both run_at and delay: give one")
         for name, time, kind in (("run_at", self.run_at, datetime), ("delay", self.delay, timedelta)):
-            if time is not None and (why := misfit(time, kind)):
+            if time is not None and (why := time_misfit(time, kind)):
                 raise EnqueueError(f"{name} of {self.type} {why}")
         if self.lane not in CHOOSABLE:
             raise EnqueueError(f"lane of {self.type}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
@@ -174,14 +175,13 @@ class JobType(Generic[P]):
 
     def __post_init__(self) -> None:
         """Refuse a declaration that cannot work."""
+        check_parts(self)
         if not TYPE_NAME.match(self.name):
             raise EnqueueError(f"type {self.name!r}: use 1 to 100 letters, digits or _.:- and begin with a letter")
         if self.lane not in CHOOSABLE:
             raise EnqueueError(f"lane of {self.name}: '{self.lane}' is for the engine; use 'live' or 'backfill'")
         if self.timeout <= timedelta():
             raise EnqueueError(f"timeout of {self.name} is {self.timeout}: it must be longer than nothing")
-        if not isinstance(self.retry, RetryPolicy):
-            raise EnqueueError(f"retry of {self.name} is {self.retry!r}: give a RetryPolicy(max_attempts=…)")
         for resource in self.uses:
             check_resource(resource)
 

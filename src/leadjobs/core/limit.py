@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from leadjobs.core.argument import misfit
 from leadjobs.errors import SettingsError
 
 RESOURCE = re.compile(r"[A-Za-z][A-Za-z0-9_.:/-]{0,99}\Z")
@@ -42,8 +43,12 @@ class Limit:
         if self.running is None and self.rate is None:
             raise SettingsError("a Limit needs running=… or rate=…")
         for name, value in (("running", self.running), ("rate", self.rate)):
+            if value is not None and (why := misfit(value, int, "a whole number")):
+                raise SettingsError(f"{name} of a Limit {why}")
             if value is not None and value < 1:
                 raise SettingsError(f"{name} of a Limit is {value}: use 1 or more (pause a type to let nothing run)")
+        if why := misfit(self.per, timedelta, "a timedelta, such as timedelta(minutes=1)"):
+            raise SettingsError(f"per of a Limit {why}")
         if self.per <= timedelta():
             raise SettingsError(f"per of a Limit is {self.per}: it must be longer than nothing")
         if self.of is not None:
@@ -67,7 +72,7 @@ class Limit:
 
 def check_resource(name: str) -> None:
     """Raise SettingsError where a resource cannot have this name."""
-    if not RESOURCE.match(name):
+    if misfit(name, str, "a text") or not RESOURCE.match(name):
         raise SettingsError(f"resource {name!r}: use 1 to 100 letters, digits or _.:/- and begin with a letter")
 
 

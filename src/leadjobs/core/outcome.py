@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from leadjobs.core.instants import misfit
+from leadjobs.core.instants import time_misfit
 from leadjobs.core.limit import check_resource, of_tenant
 
 
@@ -114,7 +114,7 @@ class Hold:
 
 def _check(what: str, time: object, *kinds: type) -> None:
     """Refuse what is no time, an instant without a zone (another moment on every machine), and what cannot be kept."""
-    if why := misfit(time, *kinds):
+    if why := time_misfit(time, *kinds):
         raise ValueError(f"{what} {why}")
 
 

@@ -6,13 +6,15 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Generic, TypeVar, overload
 
-from leadjobs.core.job import DedupeScope, Job, JobType, Lane
+from leadjobs.core.argument import is_async, misfit
+from leadjobs.core.job import CHOOSABLE, DedupeScope, Job, JobType, Lane
 from leadjobs.core.limit import Limit, NamedLimit
 from leadjobs.core.outcome import Outcome
 from leadjobs.core.retry import RetryPolicy
 from leadjobs.errors import EnqueueError, SettingsError
 
 P = TypeVar("P")
+C = TypeVar("C", Lane, DedupeScope)
 Run = Callable[[Job[P]], Awaitable[Outcome]]
 
 
@@ -22,6 +24,14 @@ class Handler(Generic[P]):
 
     type: JobType[P]
     run: Run[P]
+
+    def __post_init__(self) -> None:
+        """Refuse a function whose runs could only fail."""
+        if not is_async(self.run):
+            name = getattr(self.run, "__name__", type(self.run).__name__)
+            raise SettingsError(
+                f"handler of {self.type.name}: {name} is no async function: write async def {name}(job)"
+            )
 
     @cached_property
     def seconds(self) -> float:
@@ -78,32 +88,54 @@ def handler(
     """
     if isinstance(uses, str):
         raise EnqueueError(f"uses of {type} is one text: give a list of names, such as uses=[{uses!r}]")
+    if isinstance(limits, Limit):
+        raise EnqueueError(f"limits of {type} is one Limit: give a list of them, such as limits=[Limit(running=2)]")
     if isinstance(type, str):
-        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
         type = JobType(
             name=type,
             payload=payload,
-            timeout=limit,
+            timeout=_span(type, timeout),
             retry=retry or RetryPolicy(),
-            lane=Lane(lane),
-            scope=DedupeScope(scope),
+            lane=_choice(Lane, lane, f"lane of {type}"),
+            scope=_choice(DedupeScope, scope, f"scope of {type}"),
             limits=tuple(limits),
             uses=tuple(uses),
         )
+    if not isinstance(type, JobType):
+        raise EnqueueError('a handler is made of its type and a function: write @handler("SEND_WELCOME", payload=…)')
     return lambda run: Handler(type, run)
+
+
+def _span(type_name: str, seconds: timedelta | float) -> timedelta:
+    if isinstance(seconds, timedelta):
+        return seconds
+    try:
+        return timedelta(seconds=seconds)
+    except (TypeError, ValueError, OverflowError):
+        raise EnqueueError(f"timeout of {type_name} is {seconds!r}: give seconds, such as timeout=30") from None
+
+
+def _choice(choices: type[C], given: str, what: str) -> C:
+    try:
+        return choices(given)
+    except ValueError:
+        fit = " or ".join(repr(str(each)) for each in choices if each not in set(Lane) - set(CHOOSABLE))
+        raise EnqueueError(f"{what} is {given!r}: use {fit}") from None
 
 
 class Registry:
     """The handlers that a runner knows.
 
     Raises:
-        SettingsError: two handlers of one type, or two different limits by one name.
+        SettingsError: two handlers of one type, two different limits by one name, or something that is no handler.
     """
 
     def __init__(self, *handlers: Handler[Any]) -> None:
         self._handlers: dict[str, Handler[Any]] = {}
         self._sharing: dict[tuple[str, bool], list[str]] = {}  # (subject, for each tenant) -> the types under its limit
         for each in handlers:
+            if why := misfit(each, Handler, 'handlers one by one, each made by @handler("TYPE", payload=…)'):
+                raise SettingsError(f"what a Registry is made of {why}")
             if each.type.name in self._handlers:
                 raise SettingsError(f"two handlers for {each.type.name}: a type has one")
             self._handlers[each.type.name] = each

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from leadjobs.core.argument import misfit
 from leadjobs.errors import SettingsError
 
 
@@ -28,6 +29,8 @@ class Retention:
     def __post_init__(self) -> None:
         """Refuse spans that make no sense."""
         for state, span in self.spans.items():
+            if span is not None and (why := misfit(span, timedelta, "a timedelta, or None for ever")):
+                raise SettingsError(f"retention of {state} jobs {why}")
             if span is not None and span < timedelta():
                 raise SettingsError(f"retention of {state} jobs is {span}: give a span of time, or None for ever")
 

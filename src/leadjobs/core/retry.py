@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
+from leadjobs.core.argument import misfit
+
 MAX_SECONDS = timedelta(days=365).total_seconds()  # what a provider asks for may be nonsense, such as infinity
 
 
@@ -31,6 +33,11 @@ class RetryPolicy:
 
     def __post_init__(self) -> None:
         """Refuse a policy that cannot work."""
+        if why := misfit(self.max_attempts, int, "a whole number"):
+            raise ValueError(f"max_attempts {why}")
+        for name in ("base", "cap", "cap_retry_after"):
+            if why := misfit(getattr(self, name), timedelta, "a timedelta, such as timedelta(seconds=30)"):
+                raise ValueError(f"{name} {why}")
         if self.max_attempts < 1:
             raise ValueError(f"max_attempts is {self.max_attempts}: a job needs at least one attempt")
         if self.base < timedelta() or self.cap < self.base:

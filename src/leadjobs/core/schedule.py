@@ -10,6 +10,7 @@ from dataclasses import KW_ONLY, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+from leadjobs.core.argument import misfit
 from leadjobs.core.job import DedupeScope, NewJob
 from leadjobs.errors import SettingsError
 
@@ -109,6 +110,14 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """Refuse what cannot work."""
+        for name, kind, fits in (
+            ("name", str, "a text, such as 'nightly-report'"),
+            ("cron", str, "a text, such as '0 3 * * *'"),
+            ("tz", str, "a name of the IANA database, such as 'Europe/Berlin'"),
+            ("job", NewJob, "what a JobType's .job(payload) makes, or a NewJob"),
+        ):
+            if why := misfit(getattr(self, name), kind, fits):
+                raise SettingsError(f"{name} of schedule {self.name} {why}")
         if not NAME.match(self.name):
             raise SettingsError(
                 f"name of schedule {self.name!r}: use 1 to 100 letters, digits or _.:- and begin with a letter"

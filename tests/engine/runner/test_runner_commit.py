@@ -220,7 +220,7 @@ async def test_what_is_no_connection_is_refused(stage: "Stage") -> None:
 
     job = await stage.job(id_)
     assert job["state"] == "FAILED"
-    assert "builtins.object" in job["reason"]
+    assert "job.commit() cannot use a builtins.object: give it the AsyncSession, or" in job["reason"]
 
 
 async def test_a_second_commit_is_refused_and_undoes_nothing(stage: "Stage") -> None:

@@ -306,6 +306,30 @@ async def test_a_name_that_makes_no_tag_is_refused(stage: "Stage", name: str) ->
     assert [] == provider.sent
 
 
+@pytest.mark.parametrize(
+    ("send", "cause", "intents"),
+    [
+        (lambda tag: {"sid": tag}, "send of effect sms is a plain function: write async def", 1),
+        ({"sid": 7}, "send of effect sms is a dict: give what is to be called", 0),
+    ],
+    ids=["plain", "called already"],
+)
+async def test_a_send_that_nobody_can_wait_for_says_how_it_is_written(
+    stage: "Stage", send: Any, cause: str, intents: int
+) -> None:
+    """What a plain function did is unknown; what cannot be called was not sent, and leaves no intent behind."""
+
+    @handler("SENDING", payload=dict, retry=RetryPolicy(max_attempts=1))
+    async def run(job: AnyJob) -> Outcome:
+        return Done(str(await job.effect("sms", send)))
+
+    (id_,) = await stage.add(SENDING)
+    await stage.runner(run).run()
+
+    assert cause in (await stage.job(id_))["reason"]
+    assert intents == len(await effects(stage))
+
+
 def test_the_longest_tag_is_as_long_as_is_said() -> None:
     """The largest id and generation, and the longest name."""
     tag = tag_of(JobId(2**63 - 1), 2**31 - 1, datetime(2026, 11, 23, tzinfo=UTC), "x" * 20)

@@ -208,6 +208,27 @@ async def test_what_cannot_be_kept_is_an_error_that_says_so(
     assert [] == await stage.rows("SELECT * FROM job_step")
 
 
+async def test_a_step_that_nobody_can_wait_for_says_how_it_is_written(stage: "Stage") -> None:
+    """A plain function, and one that was called already."""
+    raised: list[str] = []
+
+    @handler("STEPPING", payload=dict)
+    async def stepping(job: AnyJob) -> Outcome:
+        for work in (lambda: 7, 7):
+            try:
+                await job.step("sum", work)  # type: ignore[arg-type]
+            except StoreError as error:
+                raised.append(str(error))
+        return Done()
+
+    await stage.add(STEPPING)
+    await stage.runner(stepping).run()
+
+    assert "work of step sum is a plain function: write async def, or give lambda: asyncio.to_thread(…)" == raised[0]
+    assert "work of step sum is a int: give what is to be called, such as lambda: send(…)" == raised[1]
+    assert [] == await stage.rows("SELECT * FROM job_step")
+
+
 @pytest.mark.parametrize("asks", [False, True])
 async def test_nobody_looks_for_steps_that_cannot_be_there(stage: "Stage", *, asks: bool) -> None:
     """A handler that never asks for them, and a first run that does, get by without the table."""

@@ -1,0 +1,47 @@
+"""Arguments that cannot work, refused where they are given: the message names the argument and what fits."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TypeVar
+
+from leadjobs.errors import StoreError
+
+T = TypeVar("T")
+SIMPLE = (str, int, float, timedelta, type(None))
+
+
+def misfit(value: object, kind: type | tuple[type, ...], fits: str) -> str | None:
+    """What is wrong with an argument of another kind, and what fits; None where it is of the kind.
+
+    >>> misfit("2", int, "a whole number")
+    "is '2': give a whole number"
+    """
+    is_of_it = isinstance(value, kind) and not isinstance(value, bool)
+    told = repr(value) if isinstance(value, SIMPLE) else f"a {type(value).__name__}"  # a value may be personal data
+    return None if is_of_it else f"is {told}: give {fits}"
+
+
+def is_async(run: object) -> bool:
+    """Is it made by ``async def``: a function, what wraps one, or an object that is called so?"""
+    call = inspect.unwrap(run)  # type: ignore[arg-type]
+    return inspect.iscoroutinefunction(call) or (callable(call) and inspect.iscoroutinefunction(type(call).__call__))
+
+
+def must_be_callable(what: str, call: object) -> None:
+    """Raise StoreError where something was called already, or cannot be."""
+    if not callable(call):
+        raise StoreError(f"{what} is a {type(call).__name__}: give what is to be called, such as lambda: send(…)")
+
+
+async def awaited(what: str, call: Callable[..., Awaitable[T]], *given: object) -> T:
+    """What an async function of a handler's returns.
+
+    Raises:
+        StoreError: it cannot be called, or what it returns cannot be awaited.
+    """
+    must_be_callable(what, call)
+    made = call(*given)
+    if not inspect.isawaitable(made):
+        raise StoreError(f"{what} is a plain function: write async def, or give lambda: asyncio.to_thread(…)")
+    return await made

@@ -93,5 +93,6 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
 
 
 def _cell(value: Any) -> str:
-    has_parts = isinstance(value, Mapping | list | tuple)
+    says_nothing = is_dataclass(value) and type(value).__str__ is object.__str__
+    has_parts = says_nothing or isinstance(value, Mapping | list | tuple)
     return json.dumps(_for_machines(value), default=str, ensure_ascii=False) if has_parts else str(value)

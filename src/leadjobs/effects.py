@@ -37,6 +37,12 @@ class Effects:
     def __init__(self, transactions: Transactions, claimed: Claimed, time_left: Callable[[], float]) -> None:
         self._transactions, self._claimed, self._time_left = transactions, claimed, time_left
         self._turns = defaultdict[str, asyncio.Lock](asyncio.Lock)  # a handler may ask twice at once
+        self._unanswered: dict[str, str] = {}
+
+    @property
+    def unknown(self) -> str | None:
+        """What a person must know of the effects that have no answer yet; None where all have."""
+        return "; ".join(self._unanswered.values()) or None
 
     async def run(self, name: str, send: Send, look_up: LookUp | None, not_sent: Errors) -> Any:
         """The effect's receipt: the one that is kept, or that of the call that is made now."""
@@ -52,14 +58,16 @@ class Effects:
         not_sent_under: int | None = None  # the lease whose intent was looked up, and not found
         while (standing := await self._intend(effect, not_sent_under)) is not None:
             if standing["state"] == "accepted":
+                self._unanswered.pop(effect.name, None)
                 return standing["receipt"]
+            self._note_unknown(effect)
             match await self._look_up(effect):
                 case NotSent():
                     not_sent_under = standing["lease_no"]
                 case None:  # it may have forgotten to say so: what was not sent must not count as sent
-                    raise EffectUnknownError(self._unknown(effect, "the look-up returned nothing"))
+                    raise EffectUnknownError(self._note_unknown(effect, "the look-up returned nothing"))
                 case Unknown(why):
-                    raise EffectUnknownError(self._unknown(effect, why))
+                    raise EffectUnknownError(self._note_unknown(effect, why))
                 case receipt:
                     await self._fetch("accept_looked_up", effect, receipt=_as_json(effect.name, receipt))
         return await self._send(effect)
@@ -73,6 +81,7 @@ class Effects:
         async with self._transactions.begin() as connection:
             binds = self._binds(effect) | {"tag": effect.tag, "not_sent_under": not_sent_under}
             if await fetch_async(connection, statement("intend_effect"), binds):
+                self._note_unknown(effect)
                 return None
             found = await fetch_async(connection, statement("find_effect"), self._binds(effect))
         if not found:
@@ -111,6 +120,7 @@ class Effects:
     async def _answer(self, effect: _Effect, state: str, receipt: str | None) -> None:
         """Attach the answer to this run's own intent, also while the run is being cancelled, or has lost its lease."""
         answered = await finished(self._fetch("answer_effect", effect, state=state, receipt=receipt))
+        self._unanswered.pop(effect.name, None)
         if not answered or not answered[0]["is_owner"]:
             what = (
                 f"the answer to {effect.name} was {'kept' if answered else 'dropped, for another run has sent it too'}"
@@ -125,12 +135,13 @@ class Effects:
         job = self._claimed
         return {"id": job.id, "lease_no": job.lease.lease_no, "generation": job.generation, "name": effect.name}
 
-    def _unknown(self, effect: _Effect, why: str) -> str:
+    def _note_unknown(self, effect: _Effect, why: str = "") -> str:
         job = f"{self._claimed.id} {effect.name}"
-        return (
+        self._unanswered[effect.name] = told = (
             f"nobody knows whether {effect.name} was sent{why and f' ({why})'}: look for {effect.tag} at the provider, "
             f"then say `leadjobs effects mark-sent {job}` or `leadjobs effects send-again {job}`"
         )
+        return told
 
 
 def _as_json(name: str, receipt: Any) -> str:

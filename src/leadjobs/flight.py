@@ -11,7 +11,7 @@ from typing import Any
 from leadjobs.budgets import Budgets
 from leadjobs.core.clock import Clock, Deadline
 from leadjobs.core.ending import Ending, Run, endings_json, results_json
-from leadjobs.core.job import Job
+from leadjobs.core.job import Job, State
 from leadjobs.core.limit import names_of
 from leadjobs.core.outcome import Hold, Outcome
 from leadjobs.core.progress import Progress
@@ -152,12 +152,18 @@ class Flight:
             ending: Ending | None = self._cancelled()
         else:
             ending = self.broke(error) if (error := task.exception()) else task.result()
-        self.ending = self.ending or (ending and self._with_news(ending))
+        self.ending = self.ending or (ending and self._with_unknown(self._with_news(ending)))
         self.seconds = self._tower.clock.monotonic() - self.started
         self._tower.land(self)
 
     def _with_news(self, ending: Ending) -> Ending:
         return ending if self.news is None else ending._replace(progress=self.news.as_json())
+
+    def _with_unknown(self, ending: Ending) -> Ending:
+        """With what a person must know of its effects, where no further run will look what became of them."""
+        effects: Effects | None = self.__dict__.get("effects")  # made by the first that asks for one
+        unknown = effects.unknown if effects is not None and ending.state is State.FAILED else None
+        return ending if unknown is None else ending.with_reason(unknown)
 
     async def _fly(self) -> Ending | None:
         """Run the handler to its end; None where the lease was lost on the way, or the handler has committed it."""

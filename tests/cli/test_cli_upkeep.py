@@ -78,7 +78,10 @@ def test_dead_letters_are_shown_and_then_exactly_those_retried(cli: Cli, url: st
         assert "4 of 4 are due now." in done.stdout
         assert "retry: 4 of 4" in done.stderr
         told = json.loads(cli("jobs", "cancel", "--state", "PENDING", "--apply", "--json").stdout)
-        assert ({"done": 4, "skipped": 0, "refused": 0, "of": 4}, [12, 10, 8, 6]) == (told["acted"], told["ids"])
+        assert ({"done": 4, "skipped": 0, "refused": 0, "unknown": 0, "of": 4}, [12, 10, 8, 6]) == (
+            told["acted"],
+            told["ids"],
+        )
         cli("jobs", "delete", "--state", "CANCELLED", "--apply")
         cli("jobs", "delete", "1")
         left = connection.execute("SELECT state, count(*) FROM background_job GROUP BY state").fetchall()

@@ -2,7 +2,7 @@
 
 import getpass
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from leadjobs.cli.moments import moment
@@ -70,9 +70,9 @@ async def act(desk: BulkDesk, action: Action, given: Given, *, most: int, is_rea
         show(look)
     if is_real and look.jobs:
         async for acted in desk.act(action, look, by=getpass.getuser()):
-            say(f"{action}: {acted.done + acted.skipped + acted.refused} of {acted.of}")
+            say(f"{action}: {acted.seen} of {acted.of}")
     if as_json:
-        print_json({"action": action, **as_dict(look), "acted": None if acted is None else asdict(acted)})
+        print_json({"action": action, **as_dict(look), "acted": acted})
     elif acted is not None:
         console.print(f"\n{_told(action, acted)}")
     elif look.jobs:
@@ -123,10 +123,10 @@ def print_groups(groups: Sequence[Group]) -> None:
 def as_dict(look: Look) -> dict[str, Any]:
     """A look for machines."""
     return {
-        "at": look.at.isoformat(),
+        "at": look.at,
         "jobs": len(look.jobs),
-        "is_cut": look.is_cut,
-        "groups": [asdict(each) for each in look.groups],
+        "isCut": look.is_cut,
+        "groups": look.groups,
         "ids": [job.id for job in look.jobs],
     }
 
@@ -135,6 +135,11 @@ def _told(action: Action, acted: Acted) -> str:
     words = f"{acted.done} of {acted.of} {DONE[action]}."
     if acted.skipped:
         words += f" {acted.skipped} had changed since they were shown, and were left alone."
+    if acted.unknown:
+        words += (
+            f" {acted.unknown} have an effect that nobody knows the end of, and were left alone: say what became of it,"
+            " see `leadjobs effects list --unknown`."
+        )
     if acted.refused and action is Action.RETRY:
         words += f" {acted.refused} were refused: another unfinished job holds their dedupe key."
     elif acted.refused:

@@ -73,6 +73,10 @@ class Ending(NamedTuple):
         """Is there a result, or progress that is not kept yet?"""
         return self.progress is not None or self.result is not None
 
+    def with_reason(self, first: str) -> "Ending":
+        """With something that must be read first, unless the reason says it already."""
+        return self if first in self.reason else self._replace(reason=f"{first}; {self.reason}"[:MAX_REASON])
+
     def record(self) -> dict[str, Any]:
         """What the settle statement takes; what is not there is left out, as most is of a run that ended well."""
         told = {"id": self.id, "lease_no": self.lease_no, "state": self.state, "reason": self.reason}

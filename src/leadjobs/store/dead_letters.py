@@ -3,7 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -110,13 +110,24 @@ class Acted:
     """How far it has come: ``skipped`` had changed since the look, or were being changed; ``refused`` the database.
 
     A retry is refused where another unfinished job holds the dedupe key; a deletion where a row of somebody's own
-    points to the job.
+    points to the job.  ``unknown`` are not retried, for nobody knows the end of an effect of theirs: a retry would make
+    it again.
     """
 
     done: int = 0
     skipped: int = 0
     refused: int = 0
+    unknown: int = 0
     of: int = 0
+
+    @property
+    def seen(self) -> int:
+        """How many it has come to, whatever became of them."""
+        return self.done + self.skipped + self.refused + self.unknown
+
+    def __add__(self, other: "Acted") -> "Acted":
+        """Both."""
+        return Acted(**{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(self)})
 
 
 class BulkDesk(Desk):
@@ -161,37 +172,30 @@ class BulkDesk(Desk):
             raise StoreError(f"cannot {action} jobs that are {', '.join(sorted(wrong))}: {_advice(action)}")
         acted, oldest_first = Acted(of=len(look.jobs)), look.jobs[::-1]
         for start in range(0, len(oldest_first), BATCH):
-            batch = oldest_first[start : start + BATCH]
-            done, refused = await self._act_on(action, batch, by=by)
-            acted = Acted(
-                done=acted.done + done,
-                skipped=acted.skipped + len(batch) - done - refused,
-                refused=acted.refused + refused,
-                of=acted.of,
-            )
+            acted += await self._act_on(action, oldest_first[start : start + BATCH], by=by)
             yield acted
 
-    async def _act_on(self, action: Action, batch: Sequence[Found], *, by: str) -> tuple[int, int]:
-        """How many were done, and how many refused: one that is refused is none of the others' business."""
+    async def _act_on(self, action: Action, batch: Sequence[Found], *, by: str) -> Acted:
+        """What became of them: one that the database refuses is none of the others' business."""
         try:
-            return await self._act_on_all(action, batch, by=by), 0
+            return await self._act_on_all(action, batch, by=by)
         except psycopg.IntegrityError:
             if len(batch) == 1:
-                return 0, 1
-        counts = [await self._act_on(action, [job], by=by) for job in batch]
-        return sum(done for done, _ in counts), sum(refused for _, refused in counts)
+                return Acted(refused=1)
+        return sum([await self._act_on(action, [job], by=by) for job in batch], Acted())
 
-    async def _act_on_all(self, action: Action, batch: Sequence[Found], *, by: str) -> int:
-        seen = {
+    async def _act_on_all(self, action: Action, batch: Sequence[Found], *, by: str) -> Acted:
+        more: dict[str, object] = {
             "ids": [job.id for job in batch],
             "lease_nos": [job.lease_no for job in batch],
             "generations": [job.generation for job in batch],
         }
-        if action is Action.DELETE:
-            return len(await self._rows("delete_jobs", **seen))
-        verb = "retried" if action is Action.RETRY else "cancelled"
-        more = {"reason": f"{verb} by {by}", "now": self._clock.database_now()}
-        return len(await self._rows(f"{action}_jobs", **seen, **more))
+        if action is not Action.DELETE:
+            verb = "retried" if action is Action.RETRY else "cancelled"
+            more |= {"reason": f"{verb} by {by}", "now": self._clock.database_now()}
+        rows = await self._rows(f"{action}_jobs", **more)
+        unknown = sum(row.get("is_unknown", False) for row in rows)
+        return Acted(done=len(rows) - unknown, unknown=unknown, skipped=len(batch) - len(rows))
 
 
 def group(jobs: Iterable[Found]) -> list[Group]:

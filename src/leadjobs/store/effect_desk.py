@@ -1,6 +1,7 @@
 """The operator's statements about effects: list them, and say what became of one that nobody knows the end of."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
@@ -54,17 +55,24 @@ class EffectDesk:
     ) -> bool:
         """Keep that an effect was made; a job that failed or waits is due now, in the same generation: was it so?
 
-        ``receipt`` (any JSON) is what the handler will get.  An effect that is accepted by now keeps its own receipt.
-        ``generation`` None means the job's newest.  A second time changes nothing but the time the job is due.
+        ``receipt`` (any JSON) is what the handler will get.  ``generation`` None means the job's newest.  A second time
+        changes nothing but the time the job is due.
 
         Raises:
-            StoreError: there is no such effect, it was not sent, or its job is running; or the receipt is no JSON.
+            StoreError: there is no such effect, it was not sent, or its job is running; it is accepted by now, with
+                another receipt, which stands; or the receipt is no JSON.
         """
         try:
             as_json = storable_json(receipt)
         except ValueError as error:
             raise StoreError(f"the receipt of {name} {error}") from None
-        return await self._act("mark_effect_sent", job_id, name, generation, by=by, receipt=as_json)
+        async with self._connection.transaction():
+            sent = await self._act("mark_effect_sent", job_id, name, generation, by=by, receipt=as_json)
+            if receipt is not None and sent["receipt"] != json.loads(as_json):
+                raise StoreError(
+                    f"{name} of job {job_id} was sent, and its receipt is {sent['receipt']!r}: leave the receipt out"
+                )
+        return bool(sent["is_due"])
 
     async def send_again(self, job_id: JobId, name: str, *, by: str, generation: int | None = None) -> bool:
         """Let an effect be made (once more); a job that failed or waits is due now, in the same generation: was it so?
@@ -74,9 +82,11 @@ class EffectDesk:
         Raises:
             StoreError: there is no such effect, it is accepted, or its job is running.
         """
-        return await self._act("send_effect_again", job_id, name, generation, by=by)
+        return bool((await self._act("send_effect_again", job_id, name, generation, by=by))["is_due"])
 
-    async def _act(self, statement_name: str, job_id: JobId, name: str, generation: int | None, **more: Any) -> bool:
+    async def _act(
+        self, statement_name: str, job_id: JobId, name: str, generation: int | None, **more: Any
+    ) -> Mapping[str, Any]:
         try:
             async with self._connection.transaction():
                 await self._rows("lock_job", id=job_id)
@@ -88,7 +98,7 @@ class EffectDesk:
             ) from None
         if not rows:
             raise StoreError(await self._why_not(job_id, name, generation))
-        return bool(rows[0]["is_due"])
+        return rows[0]
 
     async def _why_not(self, job_id: JobId, name: str, generation: int | None) -> str:
         effects = await self.list_effects(job_id=job_id)

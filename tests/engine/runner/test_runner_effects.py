@@ -10,6 +10,7 @@ from tests.engine.runner.sending import AT_ONCE, SENDING, AnyJob, Provider, Slow
 from leadjobs import (
     Done,
     EffectUnknownError,
+    GiveUp,
     JobId,
     NotSent,
     NotSentError,
@@ -215,6 +216,38 @@ async def test_asked_for_twice_at_once_it_is_sent_once(stage: "Stage") -> None:
     assert ("[{'number': 1}, {'number': 1}]", 1) == ((await stage.job(id_))["reason"], len(provider.sent))
 
 
+@pytest.mark.parametrize("how", ["out of attempts", "gave up", "timed out"])
+async def test_a_job_that_ends_failed_says_first_what_nobody_knows(stage: "Stage", how: str) -> None:
+    """No further run will look: whoever reads the reason must, and the error itself may be long."""
+    timeout, provider = (0.2 if how == "timed out" else 5), Provider(TimeoutError)
+
+    @handler("SENDING", payload=dict, retry=RetryPolicy(max_attempts=1), timeout=timeout)
+    async def run(job: AnyJob) -> Outcome:
+        async def send(tag: str) -> object:
+            await asyncio.sleep(60 if how == "timed out" else 0)
+            return await provider.send(tag)
+
+        await job.effect("call", Provider().send)
+        try:
+            await job.effect("sms", send)
+        except TimeoutError:
+            if how == "gave up":
+                return GiveUp("x" * 400)
+            raise
+        return Done()
+
+    (id_,) = await stage.add(SENDING)
+    await stage.runner(run).run()
+
+    job = await stage.job(id_)
+    assert job["state"] == "FAILED"
+    ended = "gave up" if how == "gave up" else "out of attempts (1): "
+    assert job["reason"].startswith("nobody knows whether sms was sent: look for lj-")
+    assert (
+        f"`leadjobs effects mark-sent {id_} sms` or `leadjobs effects send-again {id_} sms`; {ended}" in job["reason"]
+    )
+
+
 @pytest.mark.parametrize("by_hand", ["mark-sent", "send-again"])
 async def test_a_person_lets_the_job_go_on_in_its_generation(stage: "Stage", by_hand: str) -> None:
     """What is kept stays: its steps, its other effects; what the person said decides whether it is sent again."""
@@ -235,6 +268,10 @@ async def test_a_person_lets_the_job_go_on_in_its_generation(stage: "Stage", by_
         else:
             assert await desk.send_again(id_, "sms", by="ada")
         assert "ada" in (await stage.job(id_))["reason"]
+        if by_hand == "mark-sent":
+            with pytest.raises(StoreError, match=r"was sent, and its receipt is \{'number': 4}: leave the receipt out"):
+                await desk.mark_sent(id_, "sms", by="bob", receipt={"number": 5})
+            assert await desk.mark_sent(id_, "sms", by="bob")  # a second time, with nothing else to say
         await stage.runner(run).run()
         with pytest.raises(StoreError, match="was sent"):
             await desk.send_again(id_, "sms", by="ada")

@@ -16,6 +16,7 @@ from leadjobs import (
     Outcome,
     handler,
 )
+from leadjobs.errors import StoreError
 from leadjobs.store.connection import connect
 from leadjobs.store.effect_desk import EffectDesk
 from leadjobs.testing.clock import FakeClock
@@ -52,7 +53,9 @@ async def test_a_former_owner_still_attaches_the_answer_to_its_own_intent(stage:
     assert [(1, "accepted", receipt, "send")] == await effects(stage)
     async with connect(stage.url) as connection:
         assert [] == await EffectDesk(connection).list_effects(only_unknown=True)
-        assert await EffectDesk(connection).mark_sent(id_, "sms", by="ada", receipt={"mine": 1})
+        with pytest.raises(StoreError, match="was sent, and its receipt is"):
+            await EffectDesk(connection).mark_sent(id_, "sms", by="ada", receipt={"mine": 1})
+        assert await EffectDesk(connection).mark_sent(id_, "sms", by="ada")
     await stage.runner(sending(other)).run()
     assert ([], str(receipt)) == (other.sent, (await stage.job(id_))["reason"])
 

@@ -138,7 +138,7 @@ async def test_a_job_whose_effect_is_unknown_is_not_retried_with_the_others(shel
         "INSERT INTO job_effect (job_id, generation, name, tag, lease_no) VALUES (%s, 1, 'sms', 'lj', 1)", [unknown]
     )
     look = await desk(shelf).look(FAILED, most=100)
-    assert Acted(done=1, skipped=1, of=2) == await act(shelf, Action.RETRY, look)
+    assert Acted(done=1, unknown=1, of=2) == await act(shelf, Action.RETRY, look)
     assert ["FAILED", "PENDING"] == await states(shelf)
     assert [known] == [job.id for job in await shelf.claim(9)]
 
@@ -309,6 +309,6 @@ async def test_delete_refuses_what_has_not_ended(shelf: Shelf, change: str) -> N
     for name in ("delete_jobs", "retry_jobs"):
         seen = {"ids": [job_id], "lease_nos": [job["lease_no"]], "generations": [job["generation"]]}
         rows = await desk(shelf)._rows(name, **seen, reason="x", now=None)
-        assert ([] if name == "delete_jobs" or change == "RUNNING" else [{"id": job_id}]) == rows
+        assert ([] if name == "delete_jobs" or change == "RUNNING" else [{"id": job_id, "is_unknown": False}]) == rows
     with pytest.raises(JobNotFoundError):
         await Desk(shelf.db).delete(JobId(999))

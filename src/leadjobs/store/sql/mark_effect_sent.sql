@@ -16,7 +16,7 @@ WITH job AS MATERIALIZED (
      WHERE effect.job_id = job.id AND effect.name = CAST(:name AS text)
        AND effect.generation = coalesce(CAST(:generation AS integer), job.generation)
        AND effect.state IN ('intended', 'accepted')
-    RETURNING effect.generation
+    RETURNING effect.generation, effect.receipt
 ), due AS (
     UPDATE background_job
        SET state = 'PENDING', lease_no = lease_no + 1, run_at = coalesce(CAST(:now AS timestamptz), now()), finished_at = NULL,
@@ -26,4 +26,4 @@ WITH job AS MATERIALIZED (
      WHERE background_job.id = CAST(:id AS bigint) AND job.state IN ('FAILED', 'PENDING')
     RETURNING background_job.id
 )
-SELECT generation, EXISTS (SELECT FROM due) AS is_due FROM marked
+SELECT generation, receipt, EXISTS (SELECT FROM due) AS is_due FROM marked

@@ -10,6 +10,7 @@ differ in how they run what it asks for.
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import groupby
 from operator import itemgetter
 from typing import Any, cast
 
@@ -52,7 +53,8 @@ async def enqueue_many(connection: Any, jobs: Iterable[NewJob]) -> list[Enqueued
     """Add many jobs in the caller's transaction, with a few statements in all; the answers are in the jobs' order.
 
     See :func:`enqueue`.  Of several jobs with one dedupe key the first is added and the others are ignored, or, with
-    ``on_conflict=REPLACE``, the last one's payload and time stand.
+    ``on_conflict=REPLACE``, the last one's payload and time stand.  Keys are taken in one order, so that no two callers
+    wait for each other: where those that ignore and those that replace take turns in it, each turn is a statement.
     """
     steps = _enqueue(list(jobs))
     try:
@@ -90,13 +92,12 @@ def _enqueue(jobs: list[NewJob]) -> Generator[_Ask, Rows, list[Enqueued]]:
     which cannot fail, are added last.
     """
     alone = {place: job for place, job in enumerate(jobs) if job.dedupe_key is None}
-    groups = [_Group.of(jobs, OnConflict.IGNORE), _Group.of(jobs, OnConflict.REPLACE)]
-    inserts = [_insert(group.standing.values(), group.on_conflict) if group.standing else None for group in groups]
+    groups = _groups(jobs)
+    inserts = [_insert(group.standing.values(), group.on_conflict) for group in groups]
     insert_alone = _insert(alone.values()) if alone else None
     answers: dict[int, Enqueued] = {}
     for group, insert in zip(groups, inserts, strict=True):
-        if insert:
-            answers |= yield from _enqueue_keyed(group, insert)
+        answers |= yield from _enqueue_keyed(group, insert)
     if insert_alone:
         rows = yield insert_alone
         ids = sorted(JobId(row["id"]) for row in rows)
@@ -106,23 +107,34 @@ def _enqueue(jobs: list[NewJob]) -> Generator[_Ask, Rows, list[Enqueued]]:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """The jobs with a key that treat a held one alike; of each key one job stands, in one order for all callers."""
+    """Jobs with keys that treat a held one alike; of each key one job stands."""
 
     on_conflict: OnConflict
     keys: dict[int, _Key]
     standing: dict[_Key, NewJob]
 
-    @classmethod
-    def of(cls, jobs: list[NewJob], on_conflict: OnConflict) -> "_Group":
-        """The first job of each key stands, or the last where it replaces."""
-        keys: dict[int, _Key] = {}
-        standing: dict[_Key, NewJob] = {}
-        for place, job in enumerate(jobs):
-            if job.dedupe_key is not None and job.on_conflict is on_conflict:
-                keys[place] = key = (job.type, job.tenant, job.dedupe_key)
-                if on_conflict is OnConflict.REPLACE or key not in standing:
-                    standing[key] = job
-        return cls(on_conflict, keys, dict(sorted(standing.items(), key=itemgetter(0))))
+
+def _groups(jobs: list[NewJob]) -> list[_Group]:
+    """The jobs with a key, in the one order in which all callers take keys: so no two of them wait for each other.
+
+    The first job of each key stands, or the last where it replaces; of those of one key, those that ignore come first.
+    """
+    places: dict[tuple[_Key, bool], list[int]] = {}
+    for place, job in enumerate(jobs):
+        if job.dedupe_key is not None:
+            key = (job.type, job.tenant, job.dedupe_key)
+            places.setdefault((key, job.on_conflict is OnConflict.REPLACE), []).append(place)
+    groups: list[_Group] = []
+    for replaces, run in groupby(sorted(places), key=itemgetter(1)):
+        of_key = {key: places[key, replaces] for key, _ in run}
+        groups.append(
+            _Group(
+                OnConflict.REPLACE if replaces else OnConflict.IGNORE,
+                {place: key for key, found in of_key.items() for place in found},
+                {key: jobs[found[-1 if replaces else 0]] for key, found in of_key.items()},
+            )
+        )
+    return groups
 
 
 def _enqueue_keyed(group: _Group, insert: _Ask) -> Generator[_Ask, Rows, dict[int, Enqueued]]:

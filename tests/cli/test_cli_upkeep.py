@@ -97,8 +97,8 @@ def test_dead_letters_are_shown_and_then_exactly_those_retried(cli: Cli, url: st
     ],
 )
 def test_misuse_says_what_to_give(cli: Cli, argv: tuple[str, ...], words: str) -> None:
-    """In a line, with exit code 1."""
-    assert words in " ".join(cli(*argv, code=1).stderr.split())
+    """In a line, with exit code 2."""
+    assert words in " ".join(cli(*argv, code=2).stderr.split())
 
 
 def test_old_jobs_are_counted_and_then_deleted(cli: Cli, url: str) -> None:

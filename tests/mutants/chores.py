@@ -216,8 +216,8 @@ CHORES: tuple[Guard, ...] = (
     py("store/dead_letters", "a part of a reason is no pattern", 're.sub(r"([\\\\%_])", r"\\\\\\1", part)', "part",
        f"{BULK}a_filter_finds_what_fits_all_its_parts"),
     # Enqueueing
-    py("enqueue", "bulks lock keys in one order", "dict(sorted(standing.items(), key=itemgetter(0)))", "standing",
-       f"{RACES}bulks_of_the_same_keys_in_opposite_order_do_not_deadlock"),
+    py("enqueue", "bulks lock keys in one order", "groupby(sorted(places), key", "groupby(places, key",
+       f"{ENQUEUE}/test_enqueue_races.py::test_bulks_of_the_same_keys_in_opposite_order_do_not_deadlock"),
     py("enqueue", "a holder that ends meanwhile makes room", "for _ in range(MAX_ROUNDS):", "for _ in range(1):",
        f"{DEDUPE}a_holder_that_ends_between_the_insert_and_the_look_makes_room"),
     sql("find_holders", "no holder is seen that may be none", "WHERE current_setting('transaction_isolation') LIKE 'read %'", "",

@@ -68,6 +68,9 @@ GUARDS = (
         f"{STORE}/test_rescue.py::test_a_rescued_job_s_old_owner_settles_nothing"),
     sql("rescue", "a lost job runs alone next", "lane = 'alone',", "lane = job.lane,", f"{STORE}/test_rescue.py::test_a_first_loss_costs_nothing_and_the_job_runs_alone_next"),
     # G7: dedupe
+    py("enqueue", "keys are taken in one order", "groupby(sorted(places), key=itemgetter(1))",
+       "groupby(sorted(places, key=itemgetter(1)), key=itemgetter(1))",
+       f"{ENQUEUE}/test_enqueue_races.py::test_bulks_that_ignore_and_replace_each_others_keys_do_not_deadlock"),
     sql("enqueue", "one job for a key", "ON CONFLICT (type, tenant, hold) WHERE hold IS NOT NULL DO NOTHING", "",
         f"{ENQUEUE}/test_enqueue_dedupe.py::test_a_held_key_ignores_the_second_request_and_names_the_holder"),
     sql("enqueue", "a stricter isolation level is refused", "current_setting('transaction_isolation') LIKE 'read %'",

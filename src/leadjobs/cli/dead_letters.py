@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import typer
+
 from leadjobs.cli.moments import moment
 from leadjobs.cli.output import console, print_json, print_table, say
 from leadjobs.core.job import State
-from leadjobs.errors import SettingsError
 from leadjobs.store.dead_letters import Acted, Action, BulkDesk, Group, JobFilter, Look
 
 SHOWN = 10  # jobs of a look that are shown one by one
@@ -35,10 +36,10 @@ class Given:
         """What it means for an action: where no state is given, FAILED for a retry and unfinished for a cancellation.
 
         Raises:
-            SettingsError: a time cannot be read, or a deletion names no state.
+            BadParameter: a time cannot be read, or a deletion names no state.
         """
         if self.state is None and action is Action.DELETE:
-            raise SettingsError("delete needs a --state: SUCCEEDED, FAILED or CANCELLED")
+            raise typer.BadParameter("delete needs a --state: SUCCEEDED, FAILED or CANCELLED")
         usual = (State.FAILED,) if action is Action.RETRY else action.may_be
         return JobFilter(
             states=usual if self.state is None else (self.state,),
@@ -54,12 +55,12 @@ def check(ids: Sequence[int], given: Given, *, is_real: bool) -> None:
     """Either ids or a filter.
 
     Raises:
-        SettingsError: both, or neither.
+        BadParameter: both, or neither.
     """
     if ids and (is_real or not given.is_empty):
-        raise SettingsError("give either ids, which are acted on at once, or a filter with --apply")
+        raise typer.BadParameter("give either ids, which are acted on at once, or a filter with --apply")
     if not ids and given.is_empty:
-        raise SettingsError("give ids, or a filter such as --state FAILED --type SEND_INVOICE --since 2h")
+        raise typer.BadParameter("give ids, or a filter such as --state FAILED --type SEND_INVOICE --since 2h")
 
 
 async def act(desk: BulkDesk, action: Action, given: Given, *, most: int, is_real: bool, as_json: bool) -> None:

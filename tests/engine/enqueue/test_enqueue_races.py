@@ -102,6 +102,26 @@ async def test_bulks_of_the_same_keys_in_opposite_order_do_not_deadlock(
     assert [answer.job_id for answer in answers][::-1] == [answer.job_id for answer in await other]
 
 
+async def test_bulks_that_ignore_and_replace_each_others_keys_do_not_deadlock(
+    open_connection: Open, until_blocked: UntilBlocked
+) -> None:
+    """One order of keys for both: else each would hold the key that it ignores, and wait to replace the other's."""
+    first, second, holder = await open_connection(), await open_connection(), await open_connection()
+    ignore, replace = OnConflict.IGNORE, OnConflict.REPLACE
+    await enqueue(holder, send("k3"))
+    one = asyncio.create_task(enqueue_many(first, [send("k2", ignore), send("k3", ignore), send("k0", replace)]))
+    await until_blocked(first)
+    other = asyncio.create_task(enqueue_many(second, [send("k0", ignore), send("k3", ignore), send("k2", replace)]))
+    await until_blocked(first, second)
+    await holder.rollback()
+
+    answers = await one
+    await first.commit()
+
+    assert [Verdict.INSERTED] * 3 == [answer.verdict for answer in answers]
+    assert [Verdict.IGNORED, Verdict.IGNORED, Verdict.REPLACED] == [answer.verdict for answer in await other]
+
+
 @pytest.mark.parametrize("on_conflict", OnConflict)
 @pytest.mark.parametrize("level", [psycopg.IsolationLevel.REPEATABLE_READ, psycopg.IsolationLevel.SERIALIZABLE])
 async def test_a_stricter_isolation_level_is_refused_clearly(

@@ -24,6 +24,8 @@ from leadjobs.store.connection import Transactions, fetch_async
 from leadjobs.store.jobs import Claimed
 from leadjobs.store.statements import statement
 
+STUCK_AFTER = 5.0  # seconds past its timeout, in which a run may end of its cancellation
+
 # Before Python 3.12 the event loop has to come round once for each task, and twice for its end.
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -85,6 +87,10 @@ class Flight:
     def was_cut_off(self) -> bool:
         """Has the runner ended it, for whatever reason?"""
         return self.cut is not None or self._is_overdue
+
+    def is_stuck(self) -> bool:
+        """Does it still run long after its timeout, though it was cancelled?  Nobody waits for it any more."""
+        return self._is_overdue and asyncio.get_running_loop().time() >= self.overdue_at + STUCK_AFTER
 
     def cut_short(self, why: str) -> None:
         """Cancel the handler; if it ends of it, the job is handed back."""

@@ -14,11 +14,12 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from leadjobs.claimer import Claimer
+from leadjobs.core.argument import misfit
 from leadjobs.core.clock import Clock, Deadline, SystemClock
 from leadjobs.core.job import Lane, Lease
 from leadjobs.core.registry import Registry
@@ -59,8 +60,8 @@ class Runner:
     Without it nothing is ever deleted, for only you know how long you need a job's row, and its dedupe key held.
 
     Raises:
-        SettingsError: a job type's timeout fits no invocation, or a schedule cannot work; the message names it and the
-            fix.
+        SettingsError: a job type's timeout fits no invocation, a schedule or another argument cannot work; the message
+            names it and the fix.
     """
 
     def __init__(
@@ -77,6 +78,7 @@ class Runner:
         schedules: Iterable[Schedule] = (),
         retention: Retention | None = None,
     ) -> None:
+        _check(registry=registry, budget=budget, reserve=reserve, concurrency=concurrency, schedules=schedules)
         self.url, self.registry, self.budget = url, registry, budget
         self._reserve = reserve
         self.concurrency, self.max_losses, self.clock, self._on_end = (
@@ -87,8 +89,6 @@ class Runner:
         )
         self.timetable, self.retention = _timetable_of(tuple(schedules), registry), retention
         self._active: set[_Invocation] = set()
-        if concurrency < 1:
-            raise SettingsError(f"concurrency is {concurrency}: at least one job must be able to run")
         kept = self.reserve_of(budget)
         for handler in registry:
             if handler.type.timeout > budget - kept:
@@ -109,6 +109,7 @@ class Runner:
         It returns before the budget is over if handlers honour cancellation and do not block the event loop.  Handlers
         that run over are cancelled and their jobs handed back, at no cost in attempts.
         """
+        _check(budget=self.budget if budget is None else budget)
         return await self._invoke(_Invocation(self, self.budget if budget is None else budget))
 
     async def run_until_stopped(self) -> Report:
@@ -225,11 +226,12 @@ class _Invocation:
         return await claimer.claim(
             min(free, self._most_at_once),
             seconds_left=self._cut_at.seconds_left(),
-            is_idle=not self._flights,
+            is_idle=all(flight.is_stuck() for flight in self._flights.values()),
         )
 
     def _is_one_alone(self) -> bool:
-        return len(self._flights) == 1 and next(iter(self._flights.values())).claimed.stream.lane is Lane.ALONE
+        last = next(reversed(self._flights.values()), None)  # nothing is claimed beside it
+        return last is not None and last.claimed.stream.lane is Lane.ALONE and not last.is_stuck()
 
     def _start(self, claimed: Sequence[Claimed]) -> None:
         """Start jobs, a few each time that the event loop comes round: so the next claim goes out meanwhile."""
@@ -349,6 +351,25 @@ class _Invocation:
             report.stopped = "database"
         tell(InvocationEnded.of(report))
         return report
+
+
+def _check(**given: Any) -> None:
+    """Refuse arguments of a runner that cannot work."""
+    span = "a span of time, such as timedelta(seconds=240)"
+    fits: dict[str, tuple[type | tuple[type, ...], Any, str]] = {
+        "registry": (Registry, None, "a leadjobs.Registry(…) of your handlers"),
+        "budget": (timedelta, timedelta.resolution, span),
+        "reserve": ((timedelta, type(None)), timedelta(), span),
+        "concurrency": (int, 1, "how many handlers run at once, 1 or more"),
+        "schedules": (Iterable, None, "a list of them, such as schedules=[nightly]"),
+    }
+    for name, value in given.items():
+        kind, least, fit = fits[name]
+        why = misfit(value, kind, fit)
+        if why is None and least is not None and value is not None and value < least:
+            why = f"is {value}: give {fit}"
+        if why is not None:
+            raise SettingsError(f"{name} of a Runner {why}")
 
 
 def _timetable_of(schedules: tuple[Schedule, ...], registry: Registry) -> "Timetable | None":

@@ -179,6 +179,9 @@ GUARDS = (
           "and self._rota:", (f"{RUNNER}/test_runner_durations.py",)),
     Guard("core/plan.py", "any lane may begin", "turns.rotate(_anywhere(len(turns)))", "pass",
           (f"{RUNNER}/test_runner_durations.py",)),
+    py("runner", "who is stuck keeps no lost job from its turn", "is_idle=all(flight.is_stuck() for flight in self._flights.values())",
+       "is_idle=not self._flights",
+       f"{RUNNER}/test_runner_attempts.py::test_a_run_that_does_not_end_of_its_timeout_keeps_no_lost_job_from_its_turn"),
     # G9: turns
     py("core/plan", "tenants take turns", "round_.move_to_end(tenant)", "pass", f"{CORE}/test_plan.py"),
     py("core/plan", "who is refused keeps the place", "round_.move_to_end(stream.tenant, last=False)", "pass",

@@ -18,6 +18,7 @@ from leadjobs import (
     Registry,
     Retention,
     RetryPolicy,
+    Runner,
     Schedule,
     handler,
 )
@@ -38,6 +39,14 @@ def plain(job: Job[Any]) -> Outcome:
 @handler("GREET", payload=dict)
 async def greet(job: Job[dict[str, Any]]) -> Outcome:
     return Done()
+
+
+def runner(first: Any = None, **given: Any) -> Runner:
+    return Runner("postgresql://", first or Registry(), **given)
+
+
+SECOND = timedelta(seconds=1)
+NIGHTLY = Schedule("nightly", "0 3 * * *", job=NewJob(type="GREET"))
 
 
 @pytest.mark.parametrize(
@@ -72,6 +81,13 @@ async def greet(job: Job[dict[str, Any]]) -> Outcome:
             "what a Registry is made of is a function: give handlers one by one",
         ),
         (lambda: registry([greet]), "what a Registry is made of is a list: give handlers one by one"),
+        (lambda: runner([greet]), r"registry of a Runner is a list: give a leadjobs.Registry\(…\)"),
+        (lambda: runner(budget=30), r"budget of a Runner is 30: give a span of time, such as timedelta\(seconds=240\)"),
+        (lambda: runner(budget=timedelta()), "budget of a Runner is 0:00:00: give a span of time"),
+        (lambda: runner(reserve=-SECOND), "reserve of a Runner is -1 day, 23:59:59: give a span of time"),
+        (lambda: runner(concurrency="2"), "concurrency of a Runner is '2': give how many handlers run at once"),
+        (lambda: runner(concurrency=0), "concurrency of a Runner is 0: give how many handlers run at once, 1 or more"),
+        (lambda: runner(schedules=NIGHTLY), "schedules of a Runner is a Schedule: give a list of them"),
         (lambda: limit(running="2"), "running of a Limit is '2': give a whole number"),
         (lambda: limit(running=True), "running of a Limit is True: give a whole number"),
         (lambda: limit(rate=1, per=60), r"per of a Limit is 60: give a timedelta, such as timedelta\(minutes=1\)"),

@@ -274,6 +274,43 @@ async def test_a_job_that_was_lost_runs_alone(stage: "Stage") -> None:
     assert (await stage.effects())[0] == (id_, "lost")
 
 
+async def test_a_run_that_does_not_end_of_its_timeout_keeps_no_lost_job_from_its_turn(
+    stage: "Stage", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An endless runner would wait for ever until nothing runs beside it; and claim nothing more meanwhile."""
+    monkeypatch.setattr("leadjobs.claimer.ALONE_EVERY", 0.1)
+    monkeypatch.setattr("leadjobs.flight.STUCK_AFTER", 0.1)
+    released = asyncio.Event()
+
+    @handler("STUBBORN", payload=dict, timeout=0.2)
+    async def stubborn(job: AnyJob) -> Outcome:
+        while not released.is_set():
+            try:
+                await released.wait()
+            except asyncio.CancelledError:
+                continue
+        return Done()
+
+    @handler("LOST", payload=dict)
+    async def lost(job: AnyJob) -> Outcome:
+        return Done()
+
+    await stage.add(NewJob(type="STUBBORN"))
+    runner = stage.runner(stubborn, lost)
+    running = asyncio.create_task(runner.run_until_stopped())
+    await stage.until("SELECT count(*) = 1 FROM background_job WHERE state = 'RUNNING'")
+    await stage.db.execute(
+        "INSERT INTO background_job (type, tenant, payload, lane, run_at) VALUES ('LOST', '', '{}', 'alone', now())"
+    )
+    await stage.add(NewJob(type="LOST"))
+    try:
+        await stage.until("SELECT count(*) = 2 FROM background_job WHERE state = 'SUCCEEDED'")
+    finally:
+        runner.stop()
+        released.set()
+        await running
+
+
 async def test_a_killer_of_processes_ends_alone_and_takes_no_neighbour_with_it(stage: "Stage") -> None:
     """It is lost with all its neighbours once, then alone until it FAILED; they all succeed with no attempt used."""
     (killer,) = await stage.add(NewJob(type="KILLER"))

@@ -231,7 +231,7 @@ async def test_a_timeout_that_fits_no_invocation_is_a_settings_error(stage: "Sta
         SettingsError, match=r"ENDLESS is 230 s.*195 s for jobs.*shorten the timeout or raise the budget"
     ):
         stage.runner(endless, budget=seconds(200))
-    with pytest.raises(SettingsError, match="concurrency is 0"):
+    with pytest.raises(SettingsError, match="concurrency of a Runner is 0"):
         stage.runner(concurrency=0)
 
 

@@ -33,7 +33,8 @@ from leadjobs.store.connection import OwnConnection, Transactions, connect, time
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.store.limits import LimitStore
 from leadjobs.tally import Tally
-from leadjobs.telemetry import InvocationEnded, StoodStill, tell
+from leadjobs.telemetry import InvocationEnded, tell
+from leadjobs.watch import Watch
 
 if TYPE_CHECKING:
     from leadjobs.timetable import Timetable
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while handlers run
 STARTS_AT_ONCE = 20  # handlers, before the event loop may do something else
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
-TIME_OUT_EVERY = 0.05  # seconds between looks for handlers that run past their timeouts
-STILL_FROM = 1.0  # seconds that such a look comes late by, from which it is told
 PATIENCE = 5.0  # seconds that an idle invocation waits for a limit to open; what opens later is the next one's
 NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
 
@@ -153,7 +152,7 @@ class _Invocation:
         self._connection: OwnConnection
         self._tally = Tally(self._clock)
         self._looked_at = self._noted_at = self._clock.monotonic()
-        self._still_until = float("-inf")
+        self._watch = Watch(self._flights, is_endless=self._is_endless, grace=self._reserve / 4)
 
     def stop(self) -> None:
         """End soon."""
@@ -174,8 +173,8 @@ class _Invocation:
                 durations=self._tally.durations,
             )
             settling = asyncio.create_task(self._settler.settle_all())
-            watching = asyncio.create_task(self._watch())
-            last, limit = timeouts(self._for_jobs(), grace=self._reserve / 4)
+            watching = asyncio.create_task(self._watch.keep())
+            last, limit = self._watch.limits(self._for_jobs())
             try:
                 async with last, limit:
                     await self._rescue(store)
@@ -183,8 +182,7 @@ class _Invocation:
                     if self._stopped == "drained":
                         await self._prune()
             except (psycopg.OperationalError, TimeoutError):
-                was_still = limit.expired() and self._still_until >= (limit.when() or 0.0)
-                self._stopped = "deadline" if was_still else "database"
+                self._stopped = "deadline" if self._watch.was_still else "database"
             finally:
                 await self._land(settling)
                 watching.cancel()
@@ -208,6 +206,7 @@ class _Invocation:
     async def _drain(self, store: JobStore, claimer: Claimer) -> Stopped:
         """Claim and start jobs until none is left that may run and none runs, or the time is over."""
         while self._stopped is None and self._cut_at.seconds_left() > 0:
+            self._watch.turn()
             was_idle = not self._flights  # what ends during the claim may have added jobs that it did not see
             claimed = await self._claim(claimer)
             pause = claimer.seconds_to_room(within=PATIENCE)
@@ -253,23 +252,6 @@ class _Invocation:
         self._changed.set()
         self._claimer.ended(flight.claimed.stream, for_want_of_time=flight.unused > 0)
         self._tally.settled(flight, fate)
-
-    async def _watch(self) -> None:
-        """Cancel handlers that run past their timeouts, a moment late at most: a timer for each would cost more.
-
-        Where it comes late itself, a handler has blocked the event loop, or the process was frozen: that is told.
-        """
-        loop = asyncio.get_running_loop()
-        while True:
-            expected = loop.time() + TIME_OUT_EVERY
-            await asyncio.sleep(TIME_OUT_EVERY)
-            now = loop.time()
-            if now - expected >= STILL_FROM:
-                self._still_until = now
-                types = sorted({flight.claimed.type for flight in self._flights.values()})
-                tell(StoodStill(seconds=round(now - expected, 1), types=", ".join(types)))
-            for flight in [flight for flight in self._flights.values() if flight.overdue_at <= now]:
-                flight.time_out()
 
     async def _wait(self, store: JobStore, seconds: float) -> None:
         """Wait until a slot is free or the seconds are over; now and then see whether we still own what runs."""
@@ -338,7 +320,7 @@ class _Invocation:
         report = self._tally.report(self._stopped or "asked")
         report.too_long = self._claimer.too_long if report.stopped == "deadline" else ()
         try:
-            left = max(0.05, self._deadline.seconds_left())
+            left = max(0.05, min(self._deadline.seconds_left(), NOTE_EVERY))
             last, limit = timeouts(left * 0.5, grace=left * 0.2)
             async with last, limit:
                 await store.note_invocation(

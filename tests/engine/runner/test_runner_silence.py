@@ -76,3 +76,25 @@ async def test_a_statement_that_is_never_answered_holds_up_no_answer(
     for task in left:
         task.cancel()
     assert not left or not (await asyncio.wait(left, timeout=1))[1]
+
+
+async def test_an_endless_runner_gives_up_a_database_that_says_nothing(
+    stage: "Stage", network: tuple[Network, Runner], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would wait for ever: so whoever watches over it starts it anew.  A loop that stands still is no silence."""
+    monkeypatch.setattr("leadjobs.watch.SILENT_AFTER", 1.5)
+    silent, runner = network
+    running = asyncio.create_task(runner.run_until_stopped())
+    for number in (1, 2, 3, 4):  # each found by the look of another second
+        await stage.add(NewJob(type="STEP"))
+        await stage.until("SELECT count(*) = %s FROM background_job WHERE state = 'SUCCEEDED'", number)
+    time.sleep(2)  # noqa: ASYNC251  (a handler that blocks the loop)
+    await stage.add(NewJob(type="STEP"))
+    await stage.until("SELECT count(*) = 5 FROM background_job WHERE state = 'SUCCEEDED'")
+    assert not running.done()
+
+    silent.falls_silent()
+
+    async with asyncio.timeout(10):
+        report = await running
+    assert (report.stopped, report.succeeded) == ("database", 5)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from operator import itemgetter
 from typing import Any
 
 import psycopg
@@ -55,12 +56,12 @@ class Budgets:
                 raise psycopg.Rollback  # a cap was raised since: once more, from the beginning
 
     def _refuse(self, standing: Rows, ids: Mapping[str, int]) -> None:
-        """Say why not all could be reserved, with the numbers of the first unit that still cannot."""
+        """Say why not all could be reserved, with the numbers of the unit that still cannot for longest."""
         if not standing:
             raise self._lost("nothing was reserved")
-        for row in standing:
-            if row["unit"] not in ids and row["cap"] is not None and row["used"] + row["asked"] > row["cap"]:
-                raise OverBudgetError(tenant=self._claimed.tenant, **row)
+        over = [row for row in standing if row["unit"] not in ids and _is_over(row)]
+        if over:
+            raise OverBudgetError(tenant=self._claimed.tenant, **max(over, key=itemgetter("until")))
 
     async def _settle(self, ids: Mapping[str, int], spend: Spend) -> None:
         """Write what the block said, also while the run is being cancelled."""
@@ -79,3 +80,7 @@ class Budgets:
 
     def _lost(self, what: str) -> LeaseLostError:
         return LeaseLostError(f"job {self._claimed.id} has another owner by now: {what}")
+
+
+def _is_over(row: Mapping[str, Any]) -> bool:
+    return row["cap"] is not None and row["used"] + row["asked"] > row["cap"]

@@ -7,7 +7,7 @@ asks the provider, or a person; it never makes the call again by itself.
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,9 +40,9 @@ class Effects:
         self._unanswered: dict[str, str] = {}
 
     @property
-    def unknown(self) -> str | None:
-        """What a person must know of the effects that have no answer yet; None where all have."""
-        return "; ".join(self._unanswered.values()) or None
+    def unknown(self) -> Collection[str]:
+        """What a person must know of the effects that this run made or met, and that have no answer yet."""
+        return self._unanswered.values()
 
     async def run(self, name: str, send: Send, look_up: LookUp | None, not_sent: Errors) -> Any:
         """The effect's receipt: the one that is kept, or that of the call that is made now."""
@@ -119,8 +119,13 @@ class Effects:
 
     async def _answer(self, effect: _Effect, state: str, receipt: str | None) -> None:
         """Attach the answer to this run's own intent, also while the run is being cancelled, or has lost its lease."""
-        answered = await finished(self._fetch("answer_effect", effect, state=state, receipt=receipt))
-        self._unanswered.pop(effect.name, None)
+
+        async def told() -> Any:
+            rows = await self._fetch("answer_effect", effect, state=state, receipt=receipt)
+            self._unanswered.pop(effect.name, None)
+            return rows
+
+        answered = await finished(told())
         if not answered or not answered[0]["is_owner"]:
             what = (
                 f"the answer to {effect.name} was {'kept' if answered else 'dropped, for another run has sent it too'}"

@@ -50,7 +50,7 @@ async def enqueue(connection: Any, job: NewJob) -> Enqueued:
 
 
 async def enqueue_many(connection: Any, jobs: Iterable[NewJob]) -> list[Enqueued]:
-    """Add many jobs in the caller's transaction, with a few statements in all; the answers are in the jobs' order.
+    """Add many jobs in the caller's transaction, with a few statements; the answers are in the jobs' order.
 
     See :func:`enqueue`.  Of several jobs with one dedupe key the first is added and the others are ignored, or, with
     ``on_conflict=REPLACE``, the last one's payload and time stand.  Keys are taken in one order, so that no two callers

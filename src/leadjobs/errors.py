@@ -28,7 +28,7 @@ leadjobs) or *them* (the provider); ``is_transient`` says whether doing the same
 Rooms below add their own beside what they are about; docs/errors.md lists all.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import ClassVar, Literal
 
 Fault = Literal["caller", "ours", "theirs"]
@@ -203,7 +203,7 @@ class OverBudgetError(LeadjobsError):
         open_ = f", {reserved} of it only reserved, by what runs now" if reserved else ""
         told = f"{asked} {unit} asked for, but {used} of {cap} are used of today {whose}{open_}; "
         never = f"a whole day has less: raise the cap, `leadjobs budget set '{tenant}' {unit} AMOUNT`"
-        super().__init__(told + (never if asked > cap else f"more from {until:%Y-%m-%d %H:%M:%S} UTC"))
+        super().__init__(told + (never if asked > cap else f"more from {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"))
 
 
 class OutOfTimeError(LeadjobsError):

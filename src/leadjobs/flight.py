@@ -24,8 +24,6 @@ from leadjobs.store.connection import Transactions, fetch_async
 from leadjobs.store.jobs import Claimed
 from leadjobs.store.statements import statement
 
-STUCK_AFTER = 5.0  # seconds past its timeout, in which a run may end of its cancellation
-
 # Before Python 3.12 the event loop has to come round once for each task, and twice for its end.
 _AT_ONCE: dict[str, Any] = {"eager_start": True} if sys.version_info >= (3, 12) else {}
 
@@ -51,7 +49,8 @@ class Tower:
 class Flight:
     """A claimed job from the start of its handler to its ending.
 
-    ``overdue_at`` (on the event loop's clock) is when its timeout is over, and ``cut`` why it was ended before its work
+    On the event loop's clock, ``overdue_at`` is when its timeout is over, and ``cancelled_at`` when it was cancelled
+    first.  ``cut`` is why it was ended before its work
     was done: by the runner, or by itself, for the ``unused`` seconds that it still had were too few.  ``ending`` is
     there once it has landed, and ``seconds`` how long that took; without an ending then, its lease was lost on the way.
     ``is_committed`` says that the handler itself has committed the ending, together with its own rows.  ``news`` is how
@@ -62,7 +61,7 @@ class Flight:
         self.claimed = claimed
         self.started = tower.clock.monotonic()
         self.seconds = 0.0
-        self.overdue_at = float("inf")
+        self.overdue_at = self.cancelled_at = float("inf")
         self.cut: str | None = None
         self.unused = 0.0
         self.ending: Ending | None = None
@@ -88,21 +87,21 @@ class Flight:
         """Has the runner ended it, for whatever reason?"""
         return self.cut is not None or self._is_overdue
 
-    def is_stuck(self) -> bool:
-        """Does it still run long after its timeout, though it was cancelled?  Nobody waits for it any more."""
-        return self._is_overdue and asyncio.get_running_loop().time() >= self.overdue_at + STUCK_AFTER
-
     def cut_short(self, why: str) -> None:
         """Cancel the handler; if it ends of it, the job is handed back."""
         if self.cut is None:
             self.cut = why
-            if self._task is not None:
-                self._task.cancel()
+            self._cancel()
 
     def time_out(self) -> None:
         """Cancel the handler for it has run past its timeout; if it ends of it, that is a failed attempt."""
         if not self.was_cut_off() and self._task is not None:
             self._is_overdue = True
+            self._cancel()
+
+    def _cancel(self) -> None:
+        if self._task is not None:
+            self.cancelled_at = min(self.cancelled_at, asyncio.get_running_loop().time())
             self._task.cancel()
 
     def broke(self, error: BaseException) -> Ending:
@@ -141,7 +140,7 @@ class Flight:
         """Lock the job under its lease, end it, and commit, all in the caller's transaction."""
         if self.is_committed:
             raise StoreError(f"job {self.claimed.id} is committed already: job.commit() is a handler's last act")
-        ending = self._with_news(self._said(outcome))
+        ending = self._with_unknown(self._with_news(self._said(outcome)))
         await fence(connection, self.claimed.lease, "job.commit()")
         now = self._tower.clock.database_now()
         if (told := results_json([ending])) is not None:
@@ -168,8 +167,9 @@ class Flight:
     def _with_unknown(self, ending: Ending) -> Ending:
         """With what a person must know of its effects, where no further run will look what became of them."""
         effects: Effects | None = self.__dict__.get("effects")  # made by the first that asks for one
-        unknown = effects.unknown if effects is not None and ending.state is State.FAILED else None
-        return ending if unknown is None else ending.with_reason(unknown)
+        if effects is None or ending.state is not State.FAILED:
+            return ending
+        return ending.saying_first(effects.unknown)
 
     async def _fly(self) -> Ending | None:
         """Run the handler to its end; None where the lease was lost on the way, or the handler has committed it."""

@@ -43,6 +43,7 @@ LOOK_EVERY = 1.0  # seconds between looks at the queue, and at our leases, while
 STARTS_AT_ONCE = 20  # handlers, before the event loop may do something else
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
 PATIENCE = 5.0  # seconds that an idle invocation waits for a limit to open; what opens later is the next one's
+NO_TIME = 0.05  # seconds in which nothing is begun
 NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
 
 
@@ -77,7 +78,8 @@ class Runner:
         schedules: Iterable[Schedule] = (),
         retention: Retention | None = None,
     ) -> None:
-        _check(registry=registry, budget=budget, reserve=reserve, concurrency=concurrency, schedules=schedules)
+        _check(url=url, registry=registry, budget=budget, reserve=reserve, concurrency=concurrency)
+        _check(max_losses=max_losses, schedules=schedules, retention=retention)
         self.url, self.registry, self.budget = url, registry, budget
         self._reserve = reserve
         self.concurrency, self.max_losses, self.clock, self._on_end = (
@@ -86,6 +88,8 @@ class Runner:
             clock or SystemClock(),
             on_end,
         )
+        for each in schedules:
+            _check(**{"each schedule": each})
         self.timetable, self.retention = _timetable_of(tuple(schedules), registry), retention
         self._active: set[_Invocation] = set()
         kept = self.reserve_of(budget)
@@ -100,7 +104,7 @@ class Runner:
 
     def reserve_of(self, budget: timedelta) -> timedelta:
         """The last part of a budget, in which nothing runs any more."""
-        return min(timedelta(seconds=5), budget / 10) if self._reserve is None else self._reserve
+        return min(timedelta(seconds=5), budget / 10) if self._reserve is None else min(self._reserve, budget * 0.9)
 
     async def run(self, budget: timedelta | None = None) -> Report:
         """Drain the queue within a budget (the runner's own where not given) and say what was done.
@@ -108,7 +112,7 @@ class Runner:
         It returns before the budget is over if handlers honour cancellation and do not block the event loop.  Handlers
         that run over are cancelled and their jobs handed back, at no cost in attempts.
         """
-        _check(budget=self.budget if budget is None else budget)
+        _check(budget=self.budget if budget is None else max(budget, timedelta.resolution))
         return await self._invoke(_Invocation(self, self.budget if budget is None else budget))
 
     async def run_until_stopped(self) -> Report:
@@ -155,12 +159,16 @@ class _Invocation:
         self._watch = Watch(self._flights, is_endless=self._is_endless, grace=self._reserve / 4)
 
     def stop(self) -> None:
-        """End soon."""
+        """End soon, also where the database says nothing."""
         self._stopped = self._stopped or "asked"
+        if self._is_endless:
+            self._watch.give_up(after=self._reserve / 2)
         self._changed.set()
 
     async def run(self) -> Report:
         """Rescue, drain, land, report."""
+        if self._for_jobs() <= NO_TIME:
+            return self._tally.report("deadline")
         async with connect(self._runner.url, within=self._for_jobs()) as self._connection:
             store, limits = JobStore(self._connection, self._clock), LimitStore(self._connection, self._clock)
             claimer = self._claimer = Claimer(
@@ -219,18 +227,19 @@ class _Invocation:
 
     async def _claim(self, claimer: Claimer) -> list[Claimed] | None:
         """Jobs for the free slots; none beside a job that must run alone."""
-        free = self._runner.concurrency - len(self._flights)
+        free = self._runner.concurrency - len(self._flights) + self._watch.stuck
         if free <= 0 or self._is_one_alone():
             return None
         return await claimer.claim(
             min(free, self._most_at_once),
             seconds_left=self._cut_at.seconds_left(),
-            is_idle=all(flight.is_stuck() for flight in self._flights.values()),
+            is_idle=len(self._flights) <= self._watch.stuck,
         )
 
     def _is_one_alone(self) -> bool:
         last = next(reversed(self._flights.values()), None)  # nothing is claimed beside it
-        return last is not None and last.claimed.stream.lane is Lane.ALONE and not last.is_stuck()
+        is_alone = last is not None and last.claimed.stream.lane is Lane.ALONE
+        return is_alone and len(self._flights) > self._watch.stuck
 
     def _start(self, claimed: Sequence[Claimed]) -> None:
         """Start jobs, a few each time that the event loop comes round: so the next claim goes out meanwhile."""
@@ -339,11 +348,15 @@ def _check(**given: Any) -> None:
     """Refuse arguments of a runner that cannot work."""
     span = "a span of time, such as timedelta(seconds=240)"
     fits: dict[str, tuple[type | tuple[type, ...], Any, str]] = {
+        "url": (str, None, "the URL of a database"),
         "registry": (Registry, None, "a leadjobs.Registry(…) of your handlers"),
         "budget": (timedelta, timedelta.resolution, span),
         "reserve": ((timedelta, type(None)), timedelta(), span),
         "concurrency": (int, 1, "how many handlers run at once, 1 or more"),
-        "schedules": (Iterable, None, "a list of them, such as schedules=[nightly]"),
+        "max_losses": (int, 1, "a whole number from 1 up"),
+        "schedules": ((list, tuple, set, frozenset), None, "a list of them, such as schedules=[nightly]"),
+        "each schedule": (Schedule, None, "what Schedule(…) makes"),
+        "retention": ((Retention, type(None)), None, "a Retention(…)"),
     }
     for name, value in given.items():
         kind, least, fit = fits[name]

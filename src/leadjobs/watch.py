@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 
 from leadjobs.core.job import Lease
 from leadjobs.flight import Flight
@@ -10,6 +11,7 @@ from leadjobs.telemetry import StoodStill, tell
 
 LOOK_EVERY = 0.05  # seconds
 STILL_FROM = 1.0  # seconds that a look comes late by, from which it is told
+STUCK_AFTER = 5.0  # seconds past its cancellation, after which nobody waits for a run any more
 SILENT_AFTER = 60.0  # seconds until an invocation that has no end gives up a database that says nothing
 
 
@@ -17,13 +19,14 @@ class Watch:
     """Cancels handlers that run past their timeouts, a moment late at most: a timer for each would cost more.
 
     Where a look comes late itself, a handler has blocked the event loop, or the process was frozen: that is told.
-    ``grace`` is how many seconds a statement that is given up has to end of it.
+    ``grace`` is how many seconds a statement that is given up has to end of it.  ``stuck`` is how many runs do not end
+    of their cancellation: they neither take a slot nor are neighbours any more.
     """
 
     def __init__(self, flights: Mapping[Lease, Flight], *, is_endless: bool, grace: float) -> None:
         self._flights, self._is_endless, self._grace = flights, is_endless, grace
         self._still_until = float("-inf")
-        self._looks_in_turn = 0
+        self._looks_in_turn = self.stuck = 0
         self._last = self._limit = asyncio.timeout(None)
 
     def limits(self, seconds: float) -> tuple[asyncio.Timeout, asyncio.Timeout]:
@@ -34,6 +37,13 @@ class Watch:
     def turn(self) -> None:
         """A turn begins: whatever the last one asked of the database was answered."""
         self._looks_in_turn = 0
+
+    def give_up(self, *, after: float = 0.0) -> None:
+        """End what is asked of the database in so many seconds, and with it the turns; afterwards it does nothing."""
+        at = asyncio.get_running_loop().time() + after
+        with suppress(RuntimeError, AssertionError):  # there are no turns yet, or none any more
+            self._limit.reschedule(at)
+            self._last.reschedule(at + self._grace)
 
     @property
     def was_still(self) -> bool:
@@ -53,8 +63,8 @@ class Watch:
                 tell(StoodStill(seconds=round(now - expected, 1), types=", ".join(types)))
             for flight in [flight for flight in self._flights.values() if flight.overdue_at <= now]:
                 flight.time_out()
+            self.stuck = sum(flight.cancelled_at + STUCK_AFTER <= now for flight in self._flights.values())
             self._looks_in_turn += 1  # looks and no clock: while the loop stood still, nobody could hear
             if self._is_endless and self._looks_in_turn * LOOK_EVERY >= SILENT_AFTER:
-                self._limit.reschedule(now)
-                self._last.reschedule(now + self._grace)
+                self.give_up()
                 return

@@ -19,9 +19,13 @@ JOBS = """
 import asyncio
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 from leadjobs import Done, Job, Outcome, Registry, Runner, handler
+
+pool = ThreadPoolExecutor()
+print("imported")
 
 @handler("STUBBORN", payload=dict, timeout=30)
 async def stubborn(job: Job[dict]) -> Outcome:
@@ -38,6 +42,12 @@ async def in_a_thread(job: Job[dict]) -> Outcome:
     await asyncio.to_thread(time.sleep, 3600)
     return Done()
 
+@handler("POOL", payload=dict, timeout=30)
+async def in_a_pool(job: Job[dict]) -> Outcome:
+    print("started", flush=True)
+    await asyncio.get_running_loop().run_in_executor(pool, time.sleep, 3600)
+    return Done()
+
 @handler("PATIENT", payload=dict, timeout=30)
 async def patient(job: Job[dict]) -> Outcome:
     print("started", flush=True)
@@ -51,8 +61,8 @@ async def blocking(job: Job[dict]) -> Outcome:
         time.sleep(0.05)
 
 runner = Runner(
-    os.environ["DATABASE_URL"], Registry(stubborn, in_a_thread, patient, blocking), budget=timedelta(seconds=40),
-    reserve=timedelta(seconds=1),
+    os.environ["DATABASE_URL"], Registry(stubborn, in_a_thread, in_a_pool, patient, blocking),
+    budget=timedelta(seconds=40), reserve=timedelta(seconds=1),
 )
 """
 
@@ -97,9 +107,10 @@ def test_a_handler_that_ignores_its_cancellation_keeps_no_command_from_ending(st
     assert "destroyed" not in noise
 
 
-def test_a_thread_that_does_not_end_keeps_no_command_from_ending(start: Start) -> None:
+@pytest.mark.parametrize("type_", ["THREAD", "POOL"])
+def test_a_thread_that_does_not_end_keeps_no_command_from_ending(start: Start, type_: str) -> None:
     """A thread cannot be cancelled: its job is handed back, and the thread ends with the process."""
-    process = start("THREAD", "tick")
+    process = start(type_, "tick")
     process.send_signal(signal.SIGTERM)
 
     report, _ = process.communicate(timeout=PATIENCE)

@@ -4,8 +4,9 @@ import asyncio
 import importlib
 import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from typing import Annotated, Any, TypeVar
 
 import typer
@@ -63,12 +64,20 @@ def load_runner(app: str) -> Runner:
     if "" not in sys.path:  # as `python -m` does: your own module is in the folder you stand in
         sys.path.insert(0, "")
     try:
-        found: Any = getattr(importlib.import_module(module_name), attribute) if colon else None
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise SettingsError(f"--app {app}: {error}") from None
+        with redirect_stdout(sys.stderr):  # what it prints is no answer of a command's
+            found: Any = getattr(importlib.import_module(module_name), attribute) if colon else None
+    except Exception as error:  # noqa: BLE001  (whatever a module does where it is imported)
+        raise SettingsError(f"--app {app}: {error}{_place_of(error)}") from None
     runner = found if isinstance(found, Runner) else getattr(found, "runner", None)
     if not isinstance(runner, Runner):
         raise SettingsError(
             f"--app {app}: give MODULE:ATTRIBUTE of a leadjobs.Runner, or of an object with one as .runner"
         )
     return runner
+
+
+def _place_of(error: Exception) -> str:
+    """Where in a module of the user's it happened, if it did."""
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    own = [frame for frame in frames if not frame.filename.startswith("<") and "importlib" not in frame.filename]
+    return f" ({type(error).__name__} in {own[-1].filename}, line {own[-1].lineno})" if own else ""

@@ -82,6 +82,8 @@ async def act(desk: BulkDesk, action: Action, given: Given, *, most: int, is_rea
             f" --before {look.at.isoformat()} nothing newer than this look.",
             soft_wrap=True,
         )
+    if acted is not None and acted.done < acted.of:
+        raise typer.Exit(1)
 
 
 def show(look: Look) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, redirect_stdout
+import threading
+from collections.abc import Callable, Coroutine
+from contextlib import redirect_stdout
 from datetime import timedelta
 from types import FrameType
 from typing import Annotated, Any
@@ -20,6 +21,7 @@ from leadjobs.runner import Runner
 A_DAY = 86_400  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 A_MOMENT = 1.0  # seconds for what handlers left running, to end
+LEAVE_WITHIN = 10.0  # seconds for whatever else is to be done at the end of a process
 
 
 def tick(
@@ -57,8 +59,8 @@ def _run(runner: Runner, run: Callable[[], Coroutine[Any, Any, Report]], *, as_j
     """What was done, and whether nothing is left of it: no handler, nor a thread of one, that would not end."""
 
     async def to_its_end() -> tuple[Report, bool]:
-        with _stopped_by_signals(runner):
-            report = await run()
+        _stop_by_signals(runner)
+        report = await run()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -73,25 +75,20 @@ def _run(runner: Runner, run: Callable[[], Coroutine[Any, Any, Report]], *, as_j
     return report, is_clean
 
 
-@contextmanager
-def _stopped_by_signals(runner: Runner) -> Iterator[None]:
+def _stop_by_signals(runner: Runner) -> None:
     """A signal stops the runner; a second one ends the process, also where a handler blocks the event loop."""
     loop = asyncio.get_running_loop()
     signals: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        if signals:
+        if signals or loop.is_closed():
             os._exit(128 + number)
         signals.append(number)
         say("handing back what runs; once more ends it at once")
         loop.call_soon_threadsafe(runner.stop)
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    for number in SIGNALS:
+        signal.signal(number, stop)
 
 
 def _end_with(report: Report, *, as_json: bool, is_clean: bool) -> None:
@@ -103,9 +100,12 @@ def _end_with(report: Report, *, as_json: bool, is_clean: bool) -> None:
         told = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in fields.items()}
         print_table(("what", "value"), [(name, value) for name, value in told.items() if value not in (0, None, "")])
     code = 0 if report.is_healthy else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
     if not is_clean:
-        sys.stdout.flush()
-        sys.stderr.flush()
         os._exit(code)
+    leaving = threading.Timer(LEAVE_WITHIN, os._exit, (code,))  # where a thread of a handler's own would not end
+    leaving.daemon = True
+    leaving.start()
     if code:
         raise typer.Exit(code)

@@ -5,9 +5,10 @@ from datetime import datetime, timedelta
 
 import typer
 
+from leadjobs.core.instants import LONGEST
+
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
-LONGEST = timedelta(days=365_000)  # a thousand years
 
 
 def span(text: str, *, option: str) -> timedelta:

@@ -3,7 +3,8 @@
 import inspect
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from leadjobs.errors import StoreError
 
@@ -23,9 +24,15 @@ def misfit(value: object, kind: type | tuple[type, ...], fits: str) -> str | Non
 
 
 def is_async(run: object) -> bool:
-    """Is it made by ``async def``: a function, what wraps one, or an object that is called so?"""
-    call = inspect.unwrap(run)  # type: ignore[arg-type]
-    return inspect.iscoroutinefunction(call) or (callable(call) and inspect.iscoroutinefunction(type(call).__call__))
+    """Is it made by ``async def``: a function, an object that is called so, or what wraps one or is wrapped in one?"""
+    layer: Any = run
+    while layer is not None:
+        if inspect.iscoroutinefunction(layer) or (
+            callable(layer) and inspect.iscoroutinefunction(type(layer).__call__)
+        ):
+            return True
+        layer = getattr(layer, "__wrapped__", None) or (layer.func if isinstance(layer, partial) else None)
+    return False
 
 
 def must_be_callable(what: str, call: object) -> None:

@@ -43,5 +43,5 @@ def _payload_misfit(payload: object) -> str | None:
 
 
 def _items_misfit(items: object, kind: type, fits: str) -> str | None:
-    found = misfit(items, (tuple, list), fits)
+    found = misfit(items, (tuple, list, set, frozenset), fits)
     return found or next(filter(None, (misfit(item, kind, fits) for item in items)), None)  # type: ignore[attr-defined]

@@ -73,9 +73,10 @@ class Ending(NamedTuple):
         """Is there a result, or progress that is not kept yet?"""
         return self.progress is not None or self.result is not None
 
-    def with_reason(self, first: str) -> "Ending":
-        """With something that must be read first, unless the reason says it already."""
-        return self if first in self.reason else self._replace(reason=f"{first}; {self.reason}"[:MAX_REASON])
+    def saying_first(self, words: Iterable[str]) -> "Ending":
+        """With what must be read first, unless the reason says it already."""
+        told = [each for each in words if each not in self.reason]
+        return self._replace(reason="; ".join([*told, self.reason])[:MAX_REASON]) if told else self
 
     def record(self) -> dict[str, Any]:
         """What the settle statement takes; what is not there is left out, as most is of a run that ended well."""

@@ -23,6 +23,7 @@ CONNECT: dict[str, Any] = {
     "prepare_threshold": None,
     "connect_timeout": 10,
     "keepalives_idle": 30,
+    "keepalives_interval": 10,
     "tcp_user_timeout": 60_000,  # milliseconds
     "application_name": "leadjobs",
 }

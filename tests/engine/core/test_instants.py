@@ -1,19 +1,20 @@
 """A time that no row can keep, or nobody could read again, is refused where it is said."""
 
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from leadjobs import Hold, Snooze
 
-OVER = datetime.max.replace(tzinfo=timezone(-timedelta(hours=1)))
+EVER, SOONEST = datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
     ("until", "why"),
     [
         (timedelta(days=3_000_000), "is over a thousand years"),
-        (OVER, "is before year 1 or after year 9999 in UTC"),
+        (EVER, "is not in the years 2 to 9998"),
+        (SOONEST, "is not in the years 2 to 9998"),
         (datetime(2026, 11, 23), "has no time zone: use an aware datetime, such as datetime.now"),  # noqa: DTZ001
     ],
 )

@@ -1,5 +1,6 @@
 """A declaration that cannot work is refused where it is written; the message names the argument, and what fits."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial, wraps
@@ -87,6 +88,10 @@ NIGHTLY = Schedule("nightly", "0 3 * * *", job=NewJob(type="GREET"))
         (lambda: runner(reserve=-SECOND), "reserve of a Runner is -1 day, 23:59:59: give a span of time"),
         (lambda: runner(concurrency="2"), "concurrency of a Runner is '2': give how many handlers run at once"),
         (lambda: runner(concurrency=0), "concurrency of a Runner is 0: give how many handlers run at once, 1 or more"),
+        (lambda: runner(schedules=[1]), r"each schedule of a Runner is 1: give what Schedule\(…\) makes"),
+        (lambda: runner(retention=timedelta(days=30)), r"retention of a Runner is .*: give a Retention"),
+        (lambda: runner(max_losses=0), "max_losses of a Runner is 0: give a whole number from 1 up"),
+        (lambda: Runner(None, Registry()), "url of a Runner is None: give the URL of a database"),  # type: ignore[arg-type]
         (lambda: runner(schedules=NIGHTLY), "schedules of a Runner is a Schedule: give a list of them"),
         (lambda: limit(running="2"), "running of a Limit is '2': give a whole number"),
         (lambda: limit(running=True), "running of a Limit is True: give a whole number"),
@@ -124,7 +129,10 @@ def test_whatever_is_awaited_by_its_kind_is_a_handler() -> None:
         async def __call__(self, job: Job[dict[str, Any]]) -> Outcome:
             return Done()
 
+    @wraps(plain)
+    async def in_a_thread(job: Job[dict[str, Any]]) -> Outcome:
+        return await asyncio.to_thread(plain, job)
+
     kind = JobType(name="SEND", payload=dict[str, Any], timeout=timedelta(seconds=5), limits=(Limit(running=2),))
-    assert [True] * 4 == [
-        isinstance(handler(kind)(run), Handler) for run in (greet.run, logged, Greeter(), partial(greet.run))
-    ]
+    forms = (greet.run, logged, Greeter(), partial(greet.run), partial(Greeter()), partial(logged), in_a_thread)
+    assert [True] * 7 == [isinstance(handler(kind)(run), Handler) for run in forms]

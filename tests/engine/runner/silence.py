@@ -1,7 +1,7 @@
 """A network between a runner and its database that can go silent: it takes every byte, and brings none."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -15,11 +15,12 @@ class Network:
         self._host, self._port = host, port
         self._is_silent = False
         self._word: bytes | None = None
+        self._then: Callable[[], object] = bool
         self.connections: set[asyncio.Task[None]] = set()
 
-    def falls_silent(self, *, at: bytes = b"") -> None:
+    def falls_silent(self, *, at: bytes = b"", then: Callable[[], object] = bool) -> None:
         """Bring nothing from now on, or from the first statement that has this word in it (which is not brought)."""
-        self._is_silent, self._word = not at, at or None
+        self._is_silent, self._word, self._then = not at, at or None, then
 
     def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Take a connection."""
@@ -46,6 +47,7 @@ class Network:
     async def _way(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):
             if self._word is not None and self._word in data:
+                self._then()
                 self.falls_silent()
             if not self._is_silent:
                 target.write(data)

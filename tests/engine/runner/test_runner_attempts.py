@@ -274,15 +274,17 @@ async def test_a_job_that_was_lost_runs_alone(stage: "Stage") -> None:
     assert (await stage.effects())[0] == (id_, "lost")
 
 
-async def test_a_run_that_does_not_end_of_its_timeout_keeps_no_lost_job_from_its_turn(
-    stage: "Stage", monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("lane", ["live", "alone"])
+@pytest.mark.parametrize("ended_by", ["its timeout", "hand"])
+async def test_a_run_that_does_not_end_of_its_cancellation_keeps_no_lost_job_from_its_turn(
+    stage: "Stage", monkeypatch: pytest.MonkeyPatch, ended_by: str, lane: str
 ) -> None:
     """An endless runner would wait for ever until nothing runs beside it; and claim nothing more meanwhile."""
     monkeypatch.setattr("leadjobs.claimer.ALONE_EVERY", 0.1)
-    monkeypatch.setattr("leadjobs.flight.STUCK_AFTER", 0.1)
+    monkeypatch.setattr("leadjobs.watch.STUCK_AFTER", 0.1)
     released = asyncio.Event()
 
-    @handler("STUBBORN", payload=dict, timeout=0.2)
+    @handler("STUBBORN", payload=dict, timeout=0.2 if ended_by == "its timeout" else 60)
     async def stubborn(job: AnyJob) -> Outcome:
         while not released.is_set():
             try:
@@ -295,10 +297,13 @@ async def test_a_run_that_does_not_end_of_its_timeout_keeps_no_lost_job_from_its
     async def lost(job: AnyJob) -> Outcome:
         return Done()
 
-    await stage.add(NewJob(type="STUBBORN"))
-    runner = stage.runner(stubborn, lost)
+    (id_,) = await stage.add(NewJob(type="STUBBORN"))
+    await stage.db.execute("UPDATE background_job SET lane = %s", [lane])
+    runner = stage.runner(stubborn, lost, concurrency=1)
     running = asyncio.create_task(runner.run_until_stopped())
     await stage.until("SELECT count(*) = 1 FROM background_job WHERE state = 'RUNNING'")
+    if ended_by == "hand":
+        await stage.cancel(id_)
     await stage.db.execute(
         "INSERT INTO background_job (type, tenant, payload, lane, run_at) VALUES ('LOST', '', '{}', 'alone', now())"
     )

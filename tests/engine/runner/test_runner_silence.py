@@ -98,3 +98,21 @@ async def test_an_endless_runner_gives_up_a_database_that_says_nothing(
     async with asyncio.timeout(10):
         report = await running
     assert (report.stopped, report.succeeded) == ("database", 5)
+
+
+async def test_stopping_an_endless_runner_waits_for_no_answer_either(
+    stage: "Stage", network: tuple[Network, Runner]
+) -> None:
+    """A deploy ends it, though the database says nothing: within the reserve."""
+    silent, runner = network
+    running = asyncio.create_task(runner.run_until_stopped())
+    await stage.add(NewJob(type="STEP"))
+    await stage.until("SELECT count(*) = 1 FROM background_job WHERE state = 'SUCCEEDED'")
+    heard = asyncio.Event()
+    silent.falls_silent(at=STATEMENTS["the look for work"], then=heard.set)
+    await heard.wait()
+
+    runner.stop()
+
+    async with asyncio.timeout(5):
+        assert "asked" == (await running).stopped or not (await running).is_healthy

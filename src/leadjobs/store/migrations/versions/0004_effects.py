@@ -59,7 +59,7 @@ CREATE TABLE job_spend (
     CONSTRAINT job_spend_settled CHECK ((actual IS NULL) = (settled_at IS NULL))
 );
 CREATE INDEX job_spend_day ON job_spend (day);
-CREATE INDEX job_spend_unsettled ON job_spend (tenant, unit, day, id) WHERE actual IS NULL;
+CREATE INDEX job_spend_unsettled ON job_spend (tenant, unit, day) WHERE actual IS NULL;
 """
 
 

@@ -13,7 +13,7 @@ import typer
 
 from leadjobs.cli.far_time import read_far_times
 from leadjobs.cli.output import say
-from leadjobs.errors import SettingsError
+from leadjobs.errors import LeadjobsError, SettingsError
 from leadjobs.runner import Runner
 from leadjobs.settings import read_settings
 from leadjobs.store.connection import OwnConnection, connect
@@ -66,6 +66,8 @@ def load_runner(app: str) -> Runner:
     try:
         with redirect_stdout(sys.stderr):  # what it prints is no answer of a command's
             found: Any = getattr(importlib.import_module(module_name), attribute) if colon else None
+    except LeadjobsError:
+        raise
     except Exception as error:  # noqa: BLE001  (whatever a module does where it is imported)
         raise SettingsError(f"--app {app}: {error}{_place_of(error)}") from None
     runner = found if isinstance(found, Runner) else getattr(found, "runner", None)

@@ -3,7 +3,8 @@
     ./dev fuzz [REQUESTS] [SEED]       100,000 where not given; says what was answered, exits 1 if a rule was broken
 
 In process, on a real PostgreSQL that is thrown away.  The rules: no answer is a 5xx; what does not prove that it knows
-the secret is never taken; what is sent again is a duplicate; and in the end each inbound message has one job.
+the secret is never taken; what is sent again is a duplicate; phrases that come again and again hold nobody up; and in
+the end each inbound message has one job.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import psycopg
+from tests.fuzz.repeats import alarm, repeats
 
 from leadjobs.app import MIGRATIONS, App
 from leadjobs.demo.posts import Post, post
@@ -35,6 +37,7 @@ from leadjobs.store.migrate import migrate
 
 BASE = "https://ops.example.test"
 AT_ONCE = 8
+ONE_REPEATS = 6  # of so many requests, one by one: else nobody could say which of them took long
 SAMPLES = Path(__file__).parents[1] / "samples/webhooks"
 BODIES = [path.read_bytes() for path in sorted(SAMPLES.glob("*.json")) if path.name != "_index.json"]
 ODD: tuple[Any, ...] = (
@@ -79,6 +82,8 @@ class Fuzz:
         for begin in range(0, requests, AT_ONCE):
             batch = self._dice.choices(kinds, (5, 3, 2, 1, 1), k=min(AT_ONCE, requests - begin))
             await asyncio.gather(*(self._kinds[kind]() for kind in batch))
+        for _ in range(requests // ONE_REPEATS):
+            await self._repeats()
 
     async def _send(self, kind: str, call: Post, method: str = "POST") -> httpx.Response:
         request = self._http.build_request(method, call.url, headers=_plain(call.headers), content=call.body)
@@ -113,6 +118,18 @@ class Fuzz:
         again = await self._send("re-sent", call)
         if call.reply.source != "twilio" and (first.status_code, again.json().get("status")) != (200, "duplicate"):
             self.tally.broken.append(f"{call.reply.source} sent again: {again.text[:200]}")
+
+    async def _repeats(self) -> None:
+        """A reply whose phrases come again and again: it is answered soon."""
+        reply = replace(self._dice.choice(REPLIES), text=repeats(self._dice))
+        try:
+            with alarm():
+                answer = await self._send("repeats", post(BASE, self._dice.randrange(10**6), reply))
+        except TimeoutError as late:
+            self.tally.broken.append(f"{reply.source}, of {reply.text[:100]!r}: {late}")
+        else:
+            if answer.status_code >= 500:
+                self.tally.broken.append(f"{reply.source}, of {reply.text[:100]!r}: {answer.status_code}")
 
     async def _none(self) -> None:
         """No delivery at all."""

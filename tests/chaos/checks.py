@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from psycopg import AsyncConnection
-from tests.chaos import jobs
+from psycopg.rows import DictRow
+from tests.chaos import jobs, people
 from tests.engine.history import Event, History, most_running, most_started
 
 BUDGETS = """
@@ -20,24 +21,65 @@ END $$;
 CREATE TRIGGER keep_budget AFTER INSERT OR UPDATE ON job_budget_day FOR EACH ROW EXECUTE FUNCTION keep_budget();
 """
 
+# What people did, as the job was when they did it; and all that was ever said of an effect, for jobs are deleted.
+ACTS = """
+CREATE TABLE acted (what text, job_id bigint, state text, lease_no integer, generation integer, is_unknown boolean);
+CREATE FUNCTION keep_acted() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO acted VALUES (
+        CASE WHEN tg_op = 'DELETE' THEN 'delete' WHEN new.state = 'CANCELLED' THEN 'cancel' ELSE 'retry' END,
+        old.id, old.state, old.lease_no, old.generation,
+        EXISTS (SELECT FROM job_effect AS effect
+                 WHERE effect.job_id = old.id AND effect.generation = old.generation AND effect.state = 'intended'));
+    RETURN old;
+END $$;
+CREATE TRIGGER keep_acted AFTER UPDATE ON background_job FOR EACH ROW
+    WHEN (new.reason LIKE '% by clerk' AND (new.generation > old.generation OR new.state = 'CANCELLED'))
+    EXECUTE FUNCTION keep_acted();
+CREATE TRIGGER keep_deleted BEFORE DELETE ON background_job FOR EACH ROW EXECUTE FUNCTION keep_acted();
+CREATE TABLE effect_history (tag text, state text, told_by text, receipt jsonb);
+CREATE FUNCTION keep_effect() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO effect_history VALUES (new.tag, new.state, new.told_by, new.receipt);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER keep_effect AFTER INSERT OR UPDATE ON job_effect FOR EACH ROW EXECUTE FUNCTION keep_effect();
+"""
+
 # Each finds what must not be; its columns tell where.
 NEVER: Mapping[str, str] = {
     "has not ended": "SELECT id, type, state, reason FROM background_job WHERE state IN ('PENDING', 'RUNNING')",
     "ended otherwise than its handler said": """
         SELECT id, type, state, reason FROM background_job
-         WHERE state <> CASE type WHEN 'HOPELESS' THEN 'FAILED' ELSE 'SUCCEEDED' END""",
+         WHERE state <> CASE WHEN type IN ('HOPELESS', 'RAISING', 'UNREADABLE') THEN 'FAILED' ELSE 'SUCCEEDED' END
+           AND NOT (state = 'CANCELLED' AND reason = 'cancelled by clerk')""",
+    "was lost in peace: its run has no ending": """
+        SELECT job_id, type, attempt.lease_no
+          FROM job_attempt AS attempt JOIN background_job AS job ON job.id = job_id CROSS JOIN peace
+         WHERE ended_as = 'lost' AND attempt.started_at > peace.began""",
+    "a person acted by a list that was stale": """
+        SELECT DISTINCT acted.* FROM acted WHERE NOT EXISTS (
+               SELECT FROM seen WHERE (what, job_id, lease_no, generation)
+                                    = (acted.what, acted.job_id, acted.lease_no, acted.generation))""",
+    "a running job was deleted or retried, or one that had ended cancelled": """
+        SELECT * FROM acted WHERE NOT state = ANY (CASE what
+               WHEN 'cancel' THEN '{PENDING,RUNNING}' WHEN 'retry' THEN '{PENDING,SUCCEEDED,FAILED,CANCELLED}'
+               ELSE '{SUCCEEDED,FAILED,CANCELLED}' END :: text[])""",
+    "was retried while nobody knew the end of its effect": "SELECT * FROM acted WHERE what = 'retry' AND is_unknown",
     "a request was committed, and its job was not": """
-        SELECT n, job_id FROM request WHERE NOT EXISTS (SELECT FROM background_job WHERE id = job_id)""",
+        SELECT n, job_id FROM request WHERE NOT EXISTS (SELECT FROM background_job WHERE id = job_id)
+           AND NOT EXISTS (SELECT FROM acted WHERE what = 'delete' AND acted.job_id = request.job_id)""",
     "a job was committed, and its request was not": """
         SELECT id, type FROM background_job
          WHERE type <> 'TICK' AND NOT EXISTS (SELECT FROM request WHERE job_id = background_job.id)""",
     "ran out of attempts that were not used": f"""
-        SELECT id, attempts FROM background_job AS job
-         WHERE type = 'HOPELESS' AND (attempts <> {jobs.LAST_ATTEMPT} OR attempts <> (
-               SELECT count(*) FROM job_attempt WHERE job_id = job.id AND ended_as IN ('failed', 'timed_out')))""",
+        SELECT id, type, attempts FROM background_job AS job WHERE state = 'FAILED' AND (
+               attempts <> CASE type WHEN 'UNREADABLE' THEN 1 ELSE {jobs.LAST_ATTEMPT} END OR attempts <> (
+               SELECT count(*) FROM job_attempt
+                WHERE job_id = job.id AND generation = job.generation AND ended_as IN ('failed', 'timed_out')))""",
     "has not all its steps": """
-        SELECT id FROM background_job
-         WHERE type = 'STEPS' AND 3 <> (SELECT count(*) FROM job_step WHERE job_id = id)""",
+        SELECT id FROM background_job AS job WHERE type = 'STEPS' AND state = 'SUCCEEDED'
+           AND 3 <> (SELECT count(*) FROM job_step WHERE job_id = id AND generation = job.generation)""",
     "own rows and the end of the job were not committed together": """
         SELECT own.job_id, own.generation, own.lease_no FROM own
          WHERE NOT EXISTS (SELECT FROM history WHERE job_id = own.job_id AND was = 'RUNNING'
@@ -45,7 +87,7 @@ NEVER: Mapping[str, str] = {
     "own rows were committed twice": """
         SELECT job_id, generation, count(*) FROM own GROUP BY job_id, generation HAVING count(*) > 1""",
     "ended without its own rows": """
-        SELECT id, type FROM background_job AS job WHERE type IN ('OWN', 'KEYED', 'TICK')
+        SELECT id, type FROM background_job AS job WHERE type IN ('OWN', 'KEYED', 'TICK') AND state = 'SUCCEEDED'
            AND NOT EXISTS (SELECT FROM own WHERE job_id = job.id AND generation = job.generation)""",
     "the newest payload of a key was never run": """
         SELECT type, tenant, key, max(n) FROM request WHERE key IS NOT NULL GROUP BY type, tenant, key
@@ -59,7 +101,7 @@ NEVER: Mapping[str, str] = {
     "an effect has no receipt": """
         SELECT id, effect.state, tag FROM background_job AS job
           LEFT JOIN job_effect AS effect ON job_id = id AND effect.generation = job.generation
-         WHERE type = 'EFFECT' AND effect.state IS DISTINCT FROM 'accepted'""",
+         WHERE type = 'EFFECT' AND job.state = 'SUCCEEDED' AND effect.state IS DISTINCT FROM 'accepted'""",
     "a budget was over its cap": "SELECT DISTINCT * FROM budget_history WHERE used > cap",
     "a day's use is not the sum of its amounts": """
         SELECT tenant, unit, day, used, (SELECT sum(coalesce(actual, reserved)) FROM job_spend AS spend
@@ -68,7 +110,8 @@ NEVER: Mapping[str, str] = {
          WHERE used IS DISTINCT FROM (SELECT sum(coalesce(actual, reserved)) FROM job_spend AS spend
                 WHERE (spend.tenant, spend.unit, spend.day) = (today.tenant, today.unit, today.day))""",
     "spent, and not on record as said": f"""
-        SELECT id, payload ->> 'n' AS n FROM background_job AS job WHERE type = 'SPENDING' AND NOT EXISTS (
+        SELECT id, payload ->> 'n' AS n FROM background_job AS job
+         WHERE type = 'SPENDING' AND state = 'SUCCEEDED' AND NOT EXISTS (
                SELECT FROM job_spend WHERE job_id = job.id
                   AND actual = CAST(payload ->> 'n' AS integer) % {jobs.ASKED + 1})""",
 }
@@ -87,27 +130,36 @@ async def violations(
     there = {row["n"] for row in await (await connection.execute("SELECT n FROM request")).fetchall()}
     found += [f"request {n} was committed, and is lost" for n in told if n not in there]
     found += [f"request {n} was rolled back, and is there" for n in undone if n in there]
-    found += _of_messages(
-        accepted, {row["tag"] for row in await (await connection.execute("SELECT tag FROM job_effect")).fetchall()}
-    )
+    effects = await (await connection.execute("SELECT DISTINCT * FROM effect_history")).fetchall()
+    found += _of_messages(accepted, effects)
     history = History(connection)
     return found + await history.violations() + _of_limits(await history.events())
 
 
-def _of_messages(accepted: Counter[str], tags: set[str]) -> list[str]:
-    """What was sent twice, was never sent, or was sent without a word in the database."""
+def _of_messages(accepted: Counter[str], effects: list[DictRow]) -> list[str]:
+    """What was sent twice, never, without a word in the database, or after somebody had said that it was sent."""
+    intended = {effect["tag"] for effect in effects}
     found = [f"{tag} was sent {times} times" for tag, times in accepted.items() if times > 1]
-    found += [f"{tag} has a receipt, and was never sent" for tag in tags if not accepted[tag]]
-    return found + [f"{tag} was sent, and nobody intended it" for tag in accepted if accepted[tag] and tag not in tags]
+    found += [f"{tag} was sent, and nobody intended it" for tag in set(+accepted) - intended]
+    for tag, times, effect in ((each["tag"], accepted[each["tag"]], each) for each in effects):
+        if effect["told_by"] == people.NAME and effect["state"] == "accepted":
+            if times != effect["receipt"]["sent"]:
+                found.append(f"{tag} was marked as sent, and sent again")
+        elif effect["state"] == "accepted" and not times:
+            found.append(f"{tag} has a receipt, and was never sent")
+    return found
 
 
 def _of_limits(events: list[Event]) -> list[str]:
     found = []
     if (most := most_running(events, "LIMITED", "SHARING").get("", 0)) > jobs.AT_ONCE:
         found.append(f"{most} jobs ran at once under a limit of {jobs.AT_ONCE}")
-    for tenant, most in most_running(events, "SHARING").items():
-        if tenant and most > jobs.EACH_TENANT:
-            found.append(f"{most} jobs of {tenant} ran at once under a limit of {jobs.EACH_TENANT} for each tenant")
+    for type_name in ("SHARING", "CROWDED"):
+        for tenant, most in most_running(events, type_name).items():
+            if tenant and most > jobs.EACH_TENANT:
+                found.append(
+                    f"{most} {type_name} jobs of {tenant} ran at once under a limit of {jobs.EACH_TENANT} for each"
+                )
     if (most := most_started(events, jobs.PER, "RATED")) > jobs.RATE:
         found.append(f"{most} jobs started within {jobs.PER:g} s under a rate of {jobs.RATE}")
     return found

@@ -1,4 +1,7 @@
-"""The runner processes: as many as are wanted, started again whenever one was killed."""
+"""The runner processes: as many as are wanted, started again whenever one was killed.
+
+Every other one reaches the database through a network that may go silent.
+"""
 
 import asyncio
 import contextlib
@@ -22,7 +25,7 @@ Process = asyncio.subprocess.Process
 class Fleet:
     """Keeps processes alive; ``troubles`` tells of those that ended by themselves, or did not when told to."""
 
-    url: str
+    urls: tuple[str, str]
     socket: Path
     dice: random.Random
     troubles: list[str] = field(default_factory=list)
@@ -32,15 +35,17 @@ class Fleet:
     _is_over: bool = False
 
     def start(self, count: int, *, is_calm: bool = False) -> None:
-        """Keep so many alive; calm ones have long leases, and no schedules."""
+        """Keep so many alive; calm ones have long leases, no schedules, and take streams in order of their names."""
         self._is_over = False
-        self._keepers = [asyncio.create_task(self._keep(is_calm=is_calm)) for _ in range(count)]
+        self._keepers = [
+            asyncio.create_task(self._keep(self.urls[place % 2], is_calm=is_calm)) for place in range(count)
+        ]
 
-    async def _keep(self, *, is_calm: bool) -> None:
+    async def _keep(self, url: str, *, is_calm: bool) -> None:
         while not self._is_over:
             mood = {"CHAOS_IS_CALM": "yes", "CHAOS_GRACE": str(CALM_GRACE)}
             environment = mood if is_calm else {"CHAOS_IS_CALM": "no", "CHAOS_GRACE": str(GRACE)}
-            environment |= {"CHAOS_URL": self.url, "CHAOS_PROVIDER": str(self.socket)}
+            environment |= {"CHAOS_URL": url, "CHAOS_PROVIDER": str(self.socket)}
             environment |= {"CHAOS_DICE": str(self.dice.random()), "CHAOS_PARENT": str(os.getpid())}
             process = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "tests.chaos.process", cwd=ROOT, env=os.environ | environment,

@@ -1,4 +1,4 @@
-"""The jobs of a chaos run: one type for each thing that the engine promises something about.
+"""The jobs of a chaos run: one type for each thing that the engine promises something about (load.py has their table).
 
 Each run signs what it says with its lease, so that the history of the database tells whose ending counted.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 from tests.chaos.outside import ask
+from tests.chaos.raising import PLACES
 from tests.engine.history import signature
 
 from leadjobs import (
@@ -41,7 +42,8 @@ TIMEOUT, GRACE = 1.5, 1.0  # seconds; a lease lasts both
 FOR_EVER = RetryPolicy(max_attempts=100_000, base=timedelta(seconds=0.05), cap=timedelta(seconds=0.3))
 LAST_ATTEMPT = 3
 AT_ONCE, EACH_TENANT, RATE, PER = 3, 1, 10, 1.0
-ASKED = 10  # of the unit "tokens", by each job that spends
+LONG_ENOUGH = 0.3  # seconds, for others to come meanwhile
+ASKED, USED = 10, 1  # of the unit "tokens", by each job that spends; and what it comes to where hardly any is used
 
 OWN = """
 CREATE TABLE own (job_id bigint NOT NULL, generation integer NOT NULL, lease_no integer NOT NULL, n bigint NOT NULL);
@@ -108,6 +110,16 @@ async def hopeless(job: WorkJob) -> Outcome:
     return Retry(f"never, {by(job)}")
 
 
+@kind("RAISING", retry=RetryPolicy(max_attempts=LAST_ATTEMPT, base=timedelta(seconds=0.05)))
+async def raising(job: WorkJob) -> Outcome:
+    return await PLACES[job.payload.n % len(PLACES)](job)
+
+
+@kind("UNREADABLE")
+async def unreadable(job: WorkJob) -> Outcome:
+    return Done(f"it could be read, {by(job)}")
+
+
 @kind("SLOW", timeout=0.5)
 async def slow(job: WorkJob) -> Outcome:
     await asyncio.sleep(10 if is_bad(job) else 0)
@@ -145,6 +157,8 @@ async def effect(job: WorkJob) -> Outcome:
         return {"tag": tag}
 
     async def look_up(tag: str) -> dict[str, str] | Unknown:
+        if job.payload.n % 3 == 0:
+            return Unknown(f"a person must look; {by(job)}")
         is_there = await ask(PROVIDER, f"find {tag}") == "accepted"
         return {"tag": tag} if is_there else Unknown(f"it may be on its way; {by(job)}")
 
@@ -162,6 +176,15 @@ async def spending(job: WorkJob) -> Outcome:
     return Done(by(job))
 
 
+@kind("SQUEEZED")
+async def squeezed(job: WorkJob) -> Outcome:
+    """Asks for much more than it takes: side by side, one is refused what the others only reserve."""
+    async with job.spend(tokens=ASKED, what="chaos") as spend:
+        await asyncio.sleep(LONG_ENOUGH)
+        spend.settle(tokens=USED)
+    return Done(by(job))
+
+
 @kind("LIMITED", limits=[Limit(running=AT_ONCE, of="crm")])
 async def limited(job: WorkJob) -> Outcome:
     await work(job)
@@ -170,6 +193,12 @@ async def limited(job: WorkJob) -> Outcome:
 
 @kind("SHARING", limits=[Limit(running=AT_ONCE, of="crm"), Limit(running=EACH_TENANT, each_tenant=True)])
 async def sharing(job: WorkJob) -> Outcome:
+    await work(job)
+    return Done(by(job))
+
+
+@kind("CROWDED", limits=[Limit(running=EACH_TENANT, each_tenant=True)])
+async def crowded(job: WorkJob) -> Outcome:
     await work(job)
     return Done(by(job))
 
@@ -192,6 +221,7 @@ async def commit(job: WorkJob) -> Outcome:
 OWNING = (kind("OWN")(commit), kind("KEYED", scope=DedupeScope.LIVE)(commit), kind("TICK")(commit))
 
 REGISTRY = Registry(
-    plain, flaky, hopeless, slow, snoozing, busy, steps, effect, spending, limited, sharing, rated, *OWNING
-)
+    plain, flaky, hopeless, raising, unreadable, slow, snoozing, busy, steps, effect, spending, squeezed, limited,
+    sharing, crowded, rated, *OWNING,
+)  # fmt: skip
 SCHEDULES = tuple(Schedule(f"minutely-{n}", "* * * * *", job=NewJob(type="TICK")) for n in range(3))

@@ -2,9 +2,13 @@
 
     ./dev chaos [--minutes 30] [--seed N] [--processes 4] [--json]
 
-Starts a PostgreSQL of its own, enqueuers, and runner processes; kills and freezes the processes, restarts the database,
-cuts connections and locks rows.  Then it lets everything drain in peace and checks all that happened.  Exits 1 with the
-violations, and the seed that decided what was done, if there are any.
+Starts a PostgreSQL of its own, enqueuers, runner processes, and people at their desks; kills and freezes the processes,
+restarts the database, cuts connections, locks rows, lets the network go silent, and loses jobs under their limits.
+Then it lets everything drain in peace and checks all that happened.  Exits 1 with the violations, and the seed that
+decided what was done, if there are any.
+
+The load is the table in load.py, with its handlers in jobs.py; the trouble is in trouble.py and people.py; the checks
+are in checks.py.
 """
 
 import argparse
@@ -16,34 +20,28 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from tests.chaos import checks, jobs, load
+from tests.chaos import checks, jobs, load, peace, people
 from tests.chaos.database import Database
 from tests.chaos.fleet import Fleet
 from tests.chaos.load import Enqueuer, raise_caps, set_caps
 from tests.chaos.outside import Provider
+from tests.chaos.peace import Peace
+from tests.chaos.people import Person
 from tests.chaos.trouble import Trouble
 from tests.engine.history import History
+from tests.engine.runner.silence import Network, network_to
 
-from leadjobs.errors import StoreError
-from leadjobs.store.effect_desk import EffectDesk
 from leadjobs.store.migrate import migrate
 from leadjobs.store.schedules import ScheduleStore
 
 ENQUEUERS = 2
 SAY_EVERY = 10.0  # seconds
-PATIENCE = 120.0  # seconds in which nothing moves, until what is left counts as stuck
-MOVES = "SELECT coalesce(sum(lease_no + generation), 0) FROM background_job"
-LEFT = "SELECT count(*) FROM background_job WHERE state IN ('PENDING', 'RUNNING')"
 DONE = "SELECT count(*) FROM background_job WHERE state NOT IN ('PENDING', 'RUNNING')"
-UNKNOWN = """
-SELECT count(*) FROM job_effect AS effect JOIN background_job AS job ON job.id = job_id
- WHERE effect.state = 'intended' AND job.state = 'FAILED'
-"""
 
 Say = Callable[[str], None]
 
@@ -67,6 +65,7 @@ class Result:
     requests: int = 0
     messages: int = 0
     trouble: Counter[str] = field(default_factory=Counter)
+    people: Counter[str] = field(default_factory=Counter)
     violations: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
@@ -77,16 +76,18 @@ class Result:
 class Chaos:
     """One run."""
 
-    def __init__(self, plan: Plan, database: Database, folder: Path, say: Say) -> None:
+    def __init__(self, plan: Plan, database: Database, way: tuple[Network, str], folder: Path, say: Say) -> None:
+        """``way`` is a network to the database, and how to connect through it."""
         self._plan, self._database, self._say = plan, database, say
         self._socket, self._provider = folder / "provider", Provider(plan.seed)
-        self._fleet = Fleet(database.url, self._socket, self._dice("fleet"))
-        self._trouble = Trouble(database, self._fleet, self._dice("trouble"))
+        self._fleet = Fleet((database.url, way[1]), self._socket, self._dice("fleet"))
+        self._trouble = Trouble(database, self._fleet, way[0], self._dice("trouble"))
+        self._person = Person(database, self._provider, self._dice("person"))
         self._enqueuers = [
             Enqueuer(database, self._dice(f"enqueuer {place}"), place * 10_000_000) for place in range(ENQUEUERS)
         ]
         self._began = time.monotonic()
-        self._result = Result(plan.seed, trouble=self._trouble.made)
+        self._result = Result(plan.seed, trouble=self._trouble.made, people=self._person.did)
 
     def _dice(self, whose: str) -> random.Random:
         return random.Random(f"{self._plan.seed} {whose}")
@@ -98,7 +99,9 @@ class Chaos:
             try:
                 async with self._telling():
                     await self._work()
-                    await self._drain()
+                    self._say("drains in peace")
+                    last = Peace(self._database, self._fleet, self._enqueuers[0], self._person)
+                    self._result.violations += await last.drain(self._plan.processes)
             finally:
                 await self._fleet.abandon()
         await self._check()
@@ -107,7 +110,7 @@ class Chaos:
     async def _prepare(self) -> None:
         await asyncio.to_thread(migrate, self._database.url)
         async with await self._database.connect() as connection:
-            for tables in (jobs.OWN, load.REQUESTS, checks.BUDGETS):
+            for tables in (jobs.OWN, load.REQUESTS, people.SEEN, peace.PEACE, checks.BUDGETS, checks.ACTS):
                 await connection.execute(tables.encode())
             await History(connection).install()
             # The schedules owe a tick from the beginning, so that all runners meet it at once.
@@ -119,7 +122,9 @@ class Chaos:
         """Everybody works, in trouble, for as long as the plan says."""
         self._fleet.start(self._plan.processes)
         at_work = [self._trouble.run(), *(each.run() for each in self._enqueuers)]
-        working = [asyncio.create_task(each) for each in (*at_work, raise_caps(self._database, self._dice("caps")))]
+        at_work += [raise_caps(self._database, self._dice("caps"))]
+        at_work += [self._person.act_on_lists(), self._person.act_on_lists(), self._person.answer_for_effects()]
+        working = [asyncio.create_task(each) for each in at_work]
         at_least = asyncio.create_task(self._trouble.a_round.wait())
         await asyncio.wait(working, timeout=self._plan.seconds, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.wait([at_least, *working], return_when=asyncio.FIRST_COMPLETED)
@@ -130,31 +135,6 @@ class Chaos:
         for task in done:
             task.result()  # none of them ends by itself but by an error
         await self._fleet.stop()
-
-    async def _drain(self) -> None:
-        """In peace, everything ends; a person looks for what nobody knows the end of."""
-        self._say("drains in peace")
-        await set_caps(self._database, 10**9)
-        self._fleet.start(self._plan.processes, is_calm=True)
-        moves, moved_at = -1, time.monotonic()
-        while await self._database.value(LEFT) or await self._database.value(UNKNOWN):
-            await self._answer_for_effects()
-            await asyncio.sleep(0.1)
-            if (now := await self._database.value(MOVES)) != moves:
-                moves, moved_at = now, time.monotonic()
-            if time.monotonic() - moved_at > PATIENCE:
-                self._result.violations.append(f"nothing has moved for {PATIENCE:g} s, and jobs are left")
-                break
-        await self._fleet.stop()
-
-    async def _answer_for_effects(self) -> None:
-        """Say of each unknown effect whether it was made.  Who might still make it is dead by now."""
-        async with await self._database.connect() as connection:
-            desk = EffectDesk(connection)
-            for effect in await desk.list_effects(only_unknown=True, most=1000):
-                act = desk.mark_sent if self._provider.accepted[effect.tag] else desk.send_again
-                with suppress(StoreError):  # its job runs: the run may find out by itself
-                    await act(effect.job_id, effect.name, by="chaos", generation=effect.generation)
 
     @asynccontextmanager
     async def _telling(self) -> AsyncIterator[None]:
@@ -193,8 +173,9 @@ async def chaos(plan: Plan, say: Say) -> Result:
     """Do what the plan says on a PostgreSQL of its own, and leave nothing behind."""
     database = await asyncio.to_thread(Database)
     try:
-        with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-            return await Chaos(plan, database, Path(folder), say).run()
+        async with network_to(database.url) as way:
+            with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+                return await Chaos(plan, database, way, Path(folder), say).run()
     finally:
         database.close()
 
@@ -226,6 +207,7 @@ def main() -> None:
         print(json.dumps(asdict(result)))
     say(str(result))
     say(f"{result.requests} requests, {result.messages} messages sent")
+    say(", ".join(f"{what} {times}" for what, times in sorted(result.people.items())))
     for violation in result.violations:
         say(f"VIOLATION  {violation}")
     say(

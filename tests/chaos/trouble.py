@@ -1,19 +1,26 @@
-"""What goes wrong in a chaos run: processes die and freeze, the database restarts, connections are cut, rows locked."""
+"""What goes wrong in a chaos run: processes die and freeze, the database restarts, connections are cut, rows locked,
+the network goes silent, and who has claimed under limits is never heard of again."""
 
 import asyncio
 import random
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import LiteralString
 
 import psycopg
+from tests.chaos import stranger
 from tests.chaos.database import Database
 from tests.chaos.fleet import Fleet
 from tests.chaos.jobs import GRACE, TIMEOUT
+from tests.engine.runner.silence import Network
+
+from leadjobs.core.job import Lane
 
 LONGEST_FREEZE = 2 * (TIMEOUT + GRACE)  # seconds: half of the freezes outlive every lease
+LONGEST_SILENCE = 8.0  # seconds: it outlives leases and invocations
 LONGEST_LOCK = 2.5  # seconds: a runner waits for a limit for two
 CUTTABLE = """
 SELECT pid FROM pg_stat_activity
@@ -35,18 +42,21 @@ class Trouble:
 
     database: Database
     fleet: Fleet
+    network: Network
     dice: random.Random
     made: Counter[str] = field(default_factory=Counter)
     a_round: asyncio.Event = field(default_factory=asyncio.Event)
     _going_on: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
-        """Go on until cancelled, and leave no process frozen and no row locked."""
+        """Go on until cancelled, and leave no process frozen, no row locked and no network silent."""
         kinds: Mapping[str, Callable[[], Awaitable[None]]] = {
             "kills": self._kill,
             "freezes": self._freeze,
             "cuts": self._cut,
             "locks": self._lock,
+            "silences": self._silence,
+            "losses under limits": self._lose,
             "fast restarts": lambda: self.database.restart(signal.SIGINT),
             "immediate restarts": lambda: self.database.restart(signal.SIGQUIT),
         }
@@ -81,6 +91,22 @@ class Trouble:
         pids = [row["pid"] for row in await self.database.rows(CUTTABLE)]
         for pid in self.dice.sample(pids, k=min(len(pids), self.dice.randint(1, 4))):
             await self.database.rows("SELECT pg_terminate_backend(%s)", pid)
+
+    async def _silence(self) -> None:
+        self._meanwhile(self._fall_silent(self.dice.uniform(0.3, LONGEST_SILENCE)))
+
+    async def _fall_silent(self, seconds: float) -> None:
+        """The network brings nothing for a while, and then all of it, or it breaks."""
+        self.network.falls_silent()
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self.dice.choice((self.network.goes_on, self.network.breaks))()
+
+    async def _lose(self) -> None:
+        """All places are taken that there are, on leases that nobody will end."""
+        with suppress(psycopg.Error):
+            await stranger.claim(self.database, stranger.UNDER_LIMITS, list(Lane), seconds=TIMEOUT + GRACE)
 
     async def _lock(self) -> None:
         query, salt = self.dice.choice(LOCKS), str(self.dice.random())

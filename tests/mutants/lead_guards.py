@@ -3,11 +3,12 @@
 from tests.mutants.guard import Guard, lead_sql, py
 
 ADAPTERS, SIGNATURES = "tests/channels/test_adapters.py::test_", "tests/engine/web/test_signatures.py::test_"
-DOORS, INBOX, REPLAY, SCORING, STEPS, ORDER, HELD, DAY, CLAY, FOUND, TOKENS, API, LEAD, STANDING, SCORES, CONSENT = (
+DOORS, INBOX, REPLAY, SCORING, STEPS, ORDER, HELD, DAY, CLAY, FOUND, TOKENS, API, LEAD, STANDING, SCORES, CONSENT, LOCKS = (
     f"tests/leads/test_{name}.py::test_"
     for name in (
         "doors", "inbox", "replay", "scoring", "post_process", "post_process_order", "back_pressure", "ai_budget",
         "asking_clay", "keep_found", "api_refusals", "api", "api_lead", "standing", "scores", "consent",
+        "inbox_order",
     )
 )  # fmt: skip
 ASKS, FAILURES, LIMITS = (f"tests/leads/ai/test_ai_{name}.py::test_" for name in ("asks", "failures", "limits"))
@@ -41,7 +42,7 @@ LEAD_GUARDS: tuple[Guard, ...] = (
        "tests/channels/test_standard_webhooks.py::test_a_genuine_delivery_cannot_be_played_again_later"),
     # The inbox: one event, lead, message and job, and consent in the same transaction
     lead_sql("keep_event", "a delivery is kept once", " WHERE inbox_event.workspace_id IS NULL AND excluded.workspace_id IS NOT NULL\n", "", ONCE),
-    lead_sql("add_message", "a message is kept once", "    ON CONFLICT ON CONSTRAINT message_once DO NOTHING\n", "",
+    lead_sql("add_message", "a message is kept once", "        ON CONFLICT ON CONSTRAINT message_once DO NOTHING\n", "",
              f"{INBOX}two_deliveries_of_one_reply_at_once_make_one_message"),
     lead_sql("add_message", "nothing was sent in the future", "least(coalesce(CAST(:sent_at AS timestamptz), now()), now())",
              "coalesce(CAST(:sent_at AS timestamptz), now())", f"{INBOX}a_time_in_the_future_is_taken_for_now"),
@@ -71,10 +72,14 @@ LEAD_GUARDS: tuple[Guard, ...] = (
              f"{CONSENT}who_came_back_in_a_history_is_not_stopped"),
     py("leads/conversations", "a welcome in their own word is kept as one", " or (Consent.STARTED if opt_in_in(told.text, told.channel) is not None else None)", "",
        f"{CONSENT}a_request_to_stop_that_is_told_of_late_stops_nobody_who_came_back"),
-    py("leads/conversations", "when they last wrote is known with the message", "if rows and (told.text or not is_inbound):", "if rows and not is_inbound:",
+    lead_sql("add_message", "when they last wrote is known with the message", "direction = 'inbound' AND body <> ''", "false",
        f"{CONSENT}a_bounce_is_none_where_a_later_reply_is_still_worked_on", f"{API}a_lead_keeps_its_place_while_its_first_reply_is_worked_on"),
-    lead_sql("note_heard", "older words turn no time back", " AND (last_inbound_at IS NULL OR last_inbound_at < CAST(:sent_at AS timestamptz))", "",
+    lead_sql("add_message", "older words turn no time back", "greatest(last_inbound_at, sent_at)", "sent_at",
              f"{STEPS}late_arrivals_turn_nothing_back"),
+    lead_sql("add_message", "an older message of ours turns no time back", "greatest(last_outbound_at, sent_at)", "sent_at",
+             f"{ORDER}a_message_of_ours_that_is_told_of_late_turns_no_time_back"),
+    lead_sql("find_lead", "the lead is locked before its messages", "   FOR NO KEY UPDATE OF lead\n", "",
+             f"{LOCKS}a_delivery_waits_for_who_has_the_lead_and_takes_its_message"),
     py("channels/unipile", "what may be ours is not theirs", "if message.is_ours is None:", "if False:",
        "tests/channels/test_unipile.py::test_what_may_be_ours_is_not_taken_for_theirs"),
     py("channels/email_text", "a dash after wrote is a person's, unless Zoho's stand before it", r'    r"^[^-][\s\S]*-$"', '    r"a^"',

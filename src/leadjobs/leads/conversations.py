@@ -36,24 +36,19 @@ class Conversations:
         Keys may be of a sender's making, as a Message-ID is: to one that another lead's message has the lead is added.
         """
         for key in (told.message_key, f"{told.message_key} of lead {lead_id}"):
-            message = await self._find_message(told.source, key) or await self._add(lead_id, key, told)
+            message = await self._add(lead_id, key, told)
             if message.lead_id == lead_id:
                 return message
         raise StoreError(f"the keys of a message of lead {lead_id} from {told.source} are of other leads' messages")
 
-    async def _find_message(self, source: str, key: str) -> LeadMessage | None:
-        rows = await self._rows("find_message", workspace_id=self._workspace_id, source=source, message_key=key)
-        return LeadMessage(LeadId(rows[0]["lead_id"]), MessageId(rows[0]["id"])) if rows else None
-
     async def _add(self, lead_id: LeadId, key: str, told: Inbound | Outbound) -> LeadMessage:
-        """The message, added under this key; or what has it, where another delivery added that in the meantime."""
-        is_inbound = isinstance(told, Inbound)
-        rows = await self._rows(
+        """The message, added under this key; or what has it already.  The lead is locked: see `find_lead.sql`."""
+        added = await self._rows(
             "add_message",
             workspace_id=self._workspace_id,
             lead_id=lead_id,
             channel=told.channel,
-            direction="inbound" if is_inbound else "outbound",
+            direction="inbound" if isinstance(told, Inbound) else "outbound",
             source=told.source,
             message_key=key,
             subject=told.subject,
@@ -63,16 +58,15 @@ class Conversations:
             consent=_consent(told) if isinstance(told, Inbound) else None,
             sent_at=told.sent_at,
         )
-        if rows and (told.text or not is_inbound):
-            await self._rows("note_heard" if is_inbound else "note_sent", lead_id=lead_id, sent_at=rows[0]["sent_at"])
-        if rows:
-            return LeadMessage(lead_id, MessageId(rows[0]["id"]))
-        found = await self._find_message(told.source, key)
-        assert found is not None, "a conflict with a message that cannot be seen"
-        return found
+        if added:
+            return LeadMessage(lead_id, MessageId(added[0]["id"]))
+        (found,) = await self._rows(
+            "find_message", workspace_id=self._workspace_id, source=told.source, message_key=key
+        )
+        return LeadMessage(LeadId(found["lead_id"]), MessageId(found["id"]))
 
     async def _find_or_add_lead(self, told: Told) -> LeadId:
-        """The lead with one of the message's identities, or a new one; racing callers agree on one."""
+        """The lead with one of the message's identities, or a new one, locked; racing callers agree on one."""
         known = {
             "workspace_id": self._workspace_id,
             "kinds": [identity.kind.value for identity in told.identities],

@@ -9,6 +9,7 @@ from tests.leads.telling import NOON, REPLY, Db, Stage
 
 from leadjobs.app import App
 from leadjobs.core.registry import Registry
+from leadjobs.handlers.email_inbound_post_process import email_inbound_post_process
 from leadjobs.handlers.sms_inbound_post_process import sms_inbound_post_process
 from leadjobs.leads.inbound import Channel, Consent, Delivery, Inbound
 from leadjobs.leads.post_process.pipeline import PostProcess
@@ -79,15 +80,82 @@ async def test_who_came_back_in_a_history_is_not_stopped(
     assert None is await opted_out_at(stage)
 
 
-async def test_a_bounce_is_none_where_a_later_reply_is_still_worked_on(stage: Stage, openai: OpenAIStandIn) -> None:
-    """The reply is kept, and says that they can be reached, before its job has come to its end."""
-    openai.then(Refuse(status=500), of="reply_sentiment")
+@pytest.mark.parametrize("is_begun", [True, False])
+async def test_a_bounce_is_none_where_a_later_reply_is_still_worked_on(
+    stage: Stage, openai: OpenAIStandIn, *, is_begun: bool
+) -> None:
+    """The reply is kept, and says that they can be reached, before its job has come to its end, or has begun."""
     await stage.say(1)
-    await stage.run()
+    if is_begun:
+        openai.then(Refuse(status=500), of="reply_sentiment")
+        await stage.run()
     await stage.db.execute("UPDATE background_job SET run_at = now() + interval '1 hour' WHERE state = 'PENDING'")
 
     await stage.say(2, text="", consent=Consent.BOUNCED, sent_at=NOON - HOUR)
     await stage.run()
 
-    assert "nothing about consent" == (await stage.steps())["consent"]  # the reply's
+    assert ("nothing about consent" if is_begun else None) == (await stage.steps()).get("consent")  # the reply's
     assert None is (await stage.lead())["bounced_at"]
+
+
+@pytest.mark.parametrize("start", [PROVIDER_S_WORD, OWN_WORD], ids=["the provider's word", "their own word"])
+@pytest.mark.parametrize("is_stop_first", [True, False])
+async def test_of_a_stop_and_a_start_at_one_time_the_stop_stands(
+    stage: Stage, start: dict[str, Any], *, is_stop_first: bool
+) -> None:
+    """Providers tell times to the second: which came last is in doubt, and then we do not write."""
+    for number in (1, 2):
+        is_stop = (number == 1) is is_stop_first
+        await stage.say(number, **({"text": "STOP", "channel": Channel.SMS} if is_stop else start))
+    assert NOON == await opted_out_at(stage)
+
+    await stage.run()
+    assert NOON == await opted_out_at(stage)
+
+
+async def test_a_request_to_stop_is_not_its_own_welcome(stage: Stage) -> None:
+    """Whatever its provider says beside it."""
+    await stage.say(1, text="STOP", channel=Channel.SMS, consent=Consent.STARTED)
+    assert NOON == await opted_out_at(stage)
+
+    await stage.run()
+    assert NOON == await opted_out_at(stage)
+
+
+async def test_a_welcome_that_a_previous_release_kept_is_one(stage: Stage) -> None:
+    """It kept no word of consent with it: the job hears it."""
+    await stage.say(1, text="STOP", channel=Channel.SMS)
+    await stage.say(2, text="START", channel=Channel.SMS, sent_at=NOON + HOUR)
+    await stage.db.execute("UPDATE message SET consent = NULL")
+
+    await stage.run()
+
+    assert None is await opted_out_at(stage)
+
+
+@pytest.mark.parametrize("text", ["What does it cost?", "Unsubscribe"])
+async def test_when_a_reply_that_a_previous_release_kept_was_written_is_known(stage: Stage, text: str) -> None:
+    """It left that to the end of the job."""
+    await stage.say(1, text=text)
+    await stage.db.execute("UPDATE lead SET last_inbound_at = NULL")
+
+    await stage.run()
+
+    assert NOON == (await stage.lead())["last_inbound_at"]
+
+
+async def test_a_bounce_in_a_history_is_none_where_it_holds_a_later_reply(
+    stage: Stage, sessions: Sessions, url: str
+) -> None:
+    """The time of the reply is known to what the same run is told next."""
+    reply = replace(REPLY, message_key="reply", sent_at=NOON + 2 * HOUR)
+    bounce = replace(REPLY, message_key="bounce", text="", consent=Consent.BOUNCED, sent_at=NOON + HOUR)
+    tools = Tools(sessions, histories={"told": Memory((reply, bounce))})
+    handlers = Registry(email_inbound_post_process(PostProcess(tools), timeout=timedelta(seconds=30)))
+    await stage.tell()
+
+    await Runner(url, handlers, budget=timedelta(seconds=60), concurrency=1).run()
+
+    assert "2 messages fetched" == (await stage.steps())["transcript"]
+    lead = await stage.lead()
+    assert (NOON + 2 * HOUR, None) == (lead["last_inbound_at"], lead["bounced_at"])

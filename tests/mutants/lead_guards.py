@@ -67,9 +67,11 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     lead_sql("hear_stop", "who came back since is not stopped", """\
 
    AND NOT EXISTS (SELECT FROM message AS welcome
-                    WHERE welcome.lead_id = heard.lead_id AND welcome.sent_at >= heard.sent_at
+                    WHERE welcome.lead_id = heard.lead_id AND welcome.sent_at > heard.sent_at
                       AND welcome.consent = 'started')""", "", f"{CONSENT}a_request_to_stop_that_is_told_of_late_stops_nobody_who_came_back",
              f"{CONSENT}who_came_back_in_a_history_is_not_stopped"),
+    lead_sql("hear_stop", "of a stop and a start at one time the stop is heard", "welcome.sent_at > heard.sent_at", "welcome.sent_at >= heard.sent_at",
+             f"{CONSENT}of_a_stop_and_a_start_at_one_time_the_stop_stands", f"{CONSENT}a_request_to_stop_is_not_its_own_welcome"),
     py("leads/conversations", "a welcome in their own word is kept as one", " or (Consent.STARTED if opt_in_in(told.text, told.channel) is not None else None)", "",
        f"{CONSENT}a_request_to_stop_that_is_told_of_late_stops_nobody_who_came_back"),
     lead_sql("add_message", "when they last wrote is known with the message", "direction = 'inbound' AND body <> ''", "false",
@@ -104,8 +106,15 @@ LEAD_GUARDS: tuple[Guard, ...] = (
     py("leads/post_process/consent", "a bounce that is told of late is none",
        "if lead.last_inbound_at is None or lead.last_inbound_at < message.sent_at:", "if True:",
        f"{STEPS}a_bounce_that_is_told_of_late_is_none"),
-    py("leads/post_process/consent", "an older welcome takes no request back", " and lead.opted_out_at <= message.sent_at", "",
+    py("leads/post_process/consent", "an older welcome takes no request back", " and lead.opted_out_at < message.sent_at", "",
        f"{ORDER}a_welcome_that_is_told_of_late_takes_no_request_back"),
+    py("leads/post_process/consent", "a welcome of the same time takes no request back", "lead.opted_out_at < message.sent_at", "lead.opted_out_at <= message.sent_at",
+       f"{CONSENT}of_a_stop_and_a_start_at_one_time_the_stop_stands"),
+    py("leads/post_process/consent", "a welcome that was kept without its word is one", "message.consent is None and opt_in_in", "False and opt_in_in",
+       f"{CONSENT}a_welcome_that_a_previous_release_kept_is_one"),
+    py("leads/post_process/consent", "what a job has heard it knows of", "if message.body and (lead.last_inbound_at", "if False and (lead.last_inbound_at",
+       f"{CONSENT}when_a_reply_that_a_previous_release_kept_was_written_is_known",
+       f"{CONSENT}a_bounce_in_a_history_is_none_where_it_holds_a_later_reply"),
     py("leads/post_process/steps", "the newest words say how they feel",
        "felt.order_by(Message.sent_at.desc(), Message.id.desc())", "felt.order_by(Message.id.desc())",
        f"{STEPS}late_arrivals_turn_nothing_back"),

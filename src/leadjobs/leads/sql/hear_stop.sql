@@ -1,5 +1,5 @@
 -- Hear a request to stop with the message that makes it; one that arrives late changes nothing, nor one that was heard before,
--- nor one that they took back since.
+-- nor one that they took back since.  Of a request and a welcome of one time the request stands.
 -- By the primary keys, and message_by_lead.
 WITH heard AS (
     UPDATE message SET sentiment = 'opted_out'
@@ -11,5 +11,5 @@ UPDATE lead
   FROM heard
  WHERE lead.id = heard.lead_id AND (opted_out_at IS NULL OR opted_out_at < heard.sent_at)
    AND NOT EXISTS (SELECT FROM message AS welcome
-                    WHERE welcome.lead_id = heard.lead_id AND welcome.sent_at >= heard.sent_at
+                    WHERE welcome.lead_id = heard.lead_id AND welcome.sent_at > heard.sent_at
                       AND welcome.consent = 'started')

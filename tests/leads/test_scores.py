@@ -35,12 +35,14 @@ def look(stage: Stage, sessions: Sessions) -> Callable[[], Awaitable[Case]]:
     return look
 
 
-async def decide(sessions: Sessions, case: Case, points: int) -> None:
-    """The scorer's answer to what it had looked at; a case that is decided already needs none."""
+async def decide(sessions: Sessions, case: Case, points: int) -> str | None:
+    """The scorer's answer to what it had looked at, and what became of it; a decided case needs none."""
     score = Score(fit=points, intent=points, overall=points, reasoning="As asked.")
     async with sessions() as session:
-        await keep_score(session, case, case.disqualified or Scored(score=score, model="m"), job_id=1, job_attempt=1)
+        scored = case.disqualified or Scored(score=score, model="m")
+        kept = await keep_score(session, case, scored, job_id=1, job_attempt=1)
         await session.commit()
+    return kept
 
 
 @pytest.mark.parametrize(
@@ -62,9 +64,9 @@ async def test_of_two_looks_at_the_same_messages_the_newer_one_s_score_stands(
     newer = await look()
 
     both = [(newer, 4), (older, 2)] if ends_last == "older" else [(older, 2), (newer, 4)]
-    for case, points in both:
-        await decide(sessions, case, points)
+    said = [await decide(sessions, case, points) for case, points in both]
 
+    assert ("kept in the history; there is a newer picture" in said) is (ends_last == "older")
     assert 4 == (await stage.lead())["overall_score"]
     kept = await stage.rows("SELECT overall_score = 4 AS is_newer, is_applied FROM lead_score ORDER BY id")
     expected = [(True, True), (False, False)] if ends_last == "older" else [(False, True), (True, True)]
@@ -102,10 +104,20 @@ async def test_who_subscribes_again_without_a_word_is_unscored_again(
 
     await stage.say(2, text="", consent=Consent.STARTED, sent_at=NOON + timedelta(hours=1))
     await stage.run()
-    await decide(sessions, older, 1)
+    assert "kept in the history; the disqualification was taken back" == await decide(sessions, older, 1)
 
     lead = await stage.lead()
     scores = ("fit_score", "intent_score", "overall_score", "score_reasoning", "scored_at")
     assert {None} == {lead[name] for name in scores}
+    reasons = await stage.rows("SELECT reason FROM background_job WHERE type LIKE 'LEAD_SCORING%' ORDER BY id")
+    cleared = "skipped: no inbound message to score; the score of a disqualification that was taken back is cleared"
+    assert cleared == reasons[-1]["reason"]
+
+
+async def test_who_never_said_anything_has_no_score_to_clear(stage: Stage) -> None:
+    """And the job says so."""
+    await stage.say(1, text="", consent=Consent.STARTED)
+    await stage.run()
+
     reasons = await stage.rows("SELECT reason FROM background_job WHERE type LIKE 'LEAD_SCORING%' ORDER BY id")
     assert "skipped: no inbound message to score" == reasons[-1]["reason"]

@@ -14,13 +14,12 @@ from leadjobs.leads.ai.asking import AI
 from leadjobs.leads.ai.errors import ModelBusyError
 from leadjobs.leads.ai.ledger import DatabaseLedger, has_cap
 from leadjobs.leads.inbound import LeadId, WorkspaceId
-from leadjobs.leads.jobs import LEAD_SCORING_POST_PROCESS, LeadMessage
+from leadjobs.leads.jobs import LEAD_DELETED, LEAD_SCORING_POST_PROCESS, LeadMessage
 from leadjobs.leads.scoring.prompt import scoring_question
 from leadjobs.leads.scoring.scores import Case, Scored, clear_score, keep_score, open_case
 from leadjobs.leads.sessions import Sessions
 
 SOURCE = "background-job/lead-scoring-post-process"
-GONE = "the lead was deleted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +59,14 @@ class _LeadScoring:
         async with self.sessions() as session:
             kept = await keep_score(session, case, scored, job_id=job.id, job_attempt=job.attempt)
             if kept is None:
-                return GiveUp(GONE)
+                return GiveUp(LEAD_DELETED)
             return await job.commit(session, Done(kept))
 
     async def _clear(self, job: Job[LeadMessage], case: Case) -> Outcome:
         """No score for who never said anything, with the end of the job."""
         async with self.sessions() as session:
             cleared = await clear_score(session, case)
-            return GiveUp(GONE) if cleared is None else await job.commit(session, Skip(cleared))
+            return GiveUp(LEAD_DELETED) if cleared is None else await job.commit(session, Skip(cleared))
 
 
 def lead_scoring_post_process(sessions: Sessions, ai: AI, *, timeout: timedelta | None = None) -> Handler[LeadMessage]:

@@ -3,11 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from leadjobs.core.job import JobType
 from leadjobs.core.retry import RetryPolicy
 from leadjobs.errors import ProviderRefusedError
 from leadjobs.leads.inbound import Channel, LeadId, MessageId
+
+LEAD_DELETED: Final = "the lead was deleted"
+"""What a run says that finds its lead gone."""
 
 
 @dataclass(frozen=True, slots=True)

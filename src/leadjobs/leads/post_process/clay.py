@@ -28,7 +28,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from leadjobs.errors import ProviderError, ProviderRefusedError, ProviderUnavailableError, SettingsError
 from leadjobs.leads.fact import FactKind
-from leadjobs.leads.jobs import LeadMessage
+from leadjobs.leads.jobs import LEAD_DELETED, LeadMessage
 from leadjobs.leads.sessions import Sessions
 from leadjobs.leads.standing import disqualified_by
 from leadjobs.leads.tables import ClayTable, Enrichment, Lead, LeadFact, LeadIdentity
@@ -133,7 +133,7 @@ class Clay:
         """The question, written down and counted in one transaction; or why none is asked, then nothing is written."""
         lead = await session.get(Lead, what.lead_id)
         if lead is None:
-            return "the lead was deleted"
+            return LEAD_DELETED
         contacts = await _contacts(session, lead)
         if not is_wanted(lead, contacts):
             return "Clay is not needed"

@@ -7,7 +7,7 @@ from typing import Self
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from leadjobs.leads.ai.asking import Answer
-from leadjobs.leads.jobs import LeadMessage
+from leadjobs.leads.jobs import LEAD_DELETED, LeadMessage
 from leadjobs.leads.recent import Recent, recent
 from leadjobs.leads.scoring.prompt import PROMPT_VERSION, Score, ScoringInput
 from leadjobs.leads.standing import disqualified_by
@@ -63,7 +63,7 @@ async def open_case(session: AsyncSession, what: LeadMessage, tenant: str) -> Ca
     """The case of a lead, or why there is none."""
     lead = await session.get(Lead, what.lead_id)
     if lead is None:
-        return "the lead was deleted"
+        return LEAD_DELETED
     if str(lead.workspace_id) != tenant:
         return "the lead belongs to another workspace than the job"
     said = await recent(session, lead.id)
@@ -104,15 +104,15 @@ async def keep_score(session: AsyncSession, case: Case, scored: Scored, *, job_i
     lead = await _locked(session, case)
     if lead is None:
         return None
-    is_newest = _is_newest(lead, case)
+    why_not = _why_not_applied(lead, case)
     why = disqualified_by(lead)
     current = scored if why is None or scored.model is None else Scored.disqualified(why)
     if current is not scored:
         _remember(session, case, scored, job_id, job_attempt, is_applied=False)
-    _remember(session, case, current, job_id, job_attempt, is_applied=is_newest)
+    _remember(session, case, current, job_id, job_attempt, is_applied=why_not is None)
     score = current.score
-    if not is_newest:
-        return "kept in the history; there is a newer picture"
+    if why_not is not None:
+        return f"kept in the history; {why_not}"
     lead.fit_score, lead.intent_score, lead.overall_score = score.fit, score.intent, score.overall
     lead.score_reasoning = score.reasoning
     lead.scored_through_id, lead.scored_at = case.through_id, case.looked_at
@@ -122,24 +122,30 @@ async def keep_score(session: AsyncSession, case: Case, scored: Scored, *, job_i
 async def clear_score(session: AsyncSession, case: Case) -> str | None:
     """Take back the scores of a lead that never said anything, where nothing newer stands; None without a lead.
 
-    They were of a disqualification that does not hold any more.
+    They were of a disqualification that does not hold any more.  Says whether there were any.
     """
     lead = await _locked(session, case)
     if lead is None:
         return None
-    if _is_newest(lead, case) and disqualified_by(lead) is None:
+    note = "no inbound message to score"
+    if lead.overall_score is not None and _is_newest(lead, case) and disqualified_by(lead) is None:
+        note = f"{note}; the score of a disqualification that was taken back is cleared"
         lead.fit_score = lead.intent_score = lead.overall_score = lead.score_reasoning = None
         lead.scored_through_id = lead.scored_at = None
-    return "no inbound message to score"
+    return note
 
 
 async def _locked(session: AsyncSession, case: Case) -> Lead | None:
     return await session.get(Lead, case.lead_id, with_for_update={"key_share": True}, populate_existing=True)
 
 
-def _is_newest(lead: Lead, case: Case) -> bool:
+def _why_not_applied(lead: Lead, case: Case) -> str | None:
     if case.disqualified is not None and disqualified_by(lead) is None:
-        return False  # it was taken back meanwhile
+        return "the disqualification was taken back"
+    return None if _is_newest(lead, case) else "there is a newer picture"
+
+
+def _is_newest(lead: Lead, case: Case) -> bool:
     if lead.scored_through_id is None or lead.scored_through_id < case.through_id:
         return True
     is_later = lead.scored_at is None or lead.scored_at <= case.looked_at

@@ -148,10 +148,7 @@ async def test_two_deliveries_of_one_reply_make_one_message_and_one_job(app: App
 
 
 async def test_two_deliveries_of_one_reply_at_once_make_one_message(app: App, workspace: int, db: Db, url: str) -> None:
-    """The second, that looked for the message before the first committed, waits for it, and takes it for its own.
-
-    The lead is known before: else the second would wait for the lead.
-    """
+    """The second waits for the first, that has the lead, and takes its message for its own."""
     replied = delivery()
     await app.inbox.receive(replace(replied, body=replied.body.replace(b'"id": 4402901', b'"id": 1')))
     interested = replace(replied, body=replied.body.replace(b"LEAD_REPLIED", b"LEAD_INTERESTED"))

@@ -34,6 +34,7 @@ class Conversations:
         """The message of a lead that is known.
 
         Keys may be of a sender's making, as a Message-ID is: to one that another lead's message has the lead is added.
+        So a reply whose deliveries name two leads is a message of each, and each hears what it asks.
         """
         for key in (told.message_key, f"{told.message_key} of lead {lead_id}"):
             message = await self._add(lead_id, key, told)

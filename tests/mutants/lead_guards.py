@@ -103,6 +103,8 @@ LEAD_GUARDS: tuple[Guard, ...] = (
        "tests/leads/test_opt_out.py::test_words_that_only_sound_like_it_are_no_request"),
     py("leads/post_process/opt_out", "who leaves a way open has not asked us to stop", "if not stays and (request :=", "if (request :=",
        "tests/leads/test_opt_out_phrasings.py::test_a_reply_in_two_minds_is_no_request"),
+    py("leads/post_process/opt_out", "a threat leaves no way open", "threatens = any(_THREAT.search(clause.words) for clause in clauses)",
+       "threatens = False", "tests/leads/test_opt_out_phrasings.py::test_a_clear_request_is_heard_in_whatever_words"),
     py("leads/post_process/consent", "a bounce that is told of late is none",
        "if lead.last_inbound_at is None or lead.last_inbound_at < message.sent_at:", "if True:",
        f"{STEPS}a_bounce_that_is_told_of_late_is_none"),

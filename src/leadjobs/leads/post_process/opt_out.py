@@ -65,31 +65,41 @@ _MEDIA = "emails?|emailing|texts?|texting|phone|calls?|calling|a call|sms|whatsa
 _WANTED = "demo|trial|quote|proposal|pricing|price|offer|deal|contract|meeting|appointment|call|chat|brochure|updates"
 _ADVERBS = "(?:(?:would|do|just|still|really|very|quite|also|only) )*"
 _COURTESY = "(?:(?:please|but|and|do|just|still|also|you can|better|rather|instead|feel free to) )*"
-# "Email me again and I call my lawyer", "send me a confirmation" and "tell me how you got my address" offer nothing.
-_NO_MORE = r"(?!.*\b(?:again|one more time|confirm|confirms|confirmation|done|got|gave|found)\b)"
+_OTHER = "(?:my|our) (?:new|other|right|correct|current)"
+# "Email me again", "send me a confirmation", "tell me how you got my address" and "give me a break" offer nothing.
+_NO_MORE = r"(?!.*\b(?:again|one more time|no more|never|confirm|confirms|confirmation|done|got|gave|found|break)\b)"
+_THREAT = re.compile(
+    r"\b(?:sue|police|harass\w*|legal action|my (?:lawyer|attorney|solicitor)|report (?:you|this|it))\b"
+)
 _STAYS = re.compile(  # wants to be written to in another way, elsewhere, or about something else
     rf"{_NO_MORE}(?:{_COURTESY}(?:"
-    r"keep (?!your|away|off|out)\w.*|continue .*|stay (?:in|on)\b.*|"
-    rf"(?:(?!your )\w+ )?(?:{_MEDIA}) (?:is|are|works?) (?:still )?(?:fine|ok|okay|good|great|better|best|welcome)\b.*|"
-    rf"(?:i|we) (?:would )?prefer (?:{_MEDIA})\b.*|"
-    r"(?:call|text|phone|ring|whatsapp|email|reach) me\b.*|"
-    r"(?:send|give|show) (?:me|us) (?:the|a|your|more)\b.*|send (?:it|them|these|this|everything) to\b.*|"
-    r"(?:use|add|update|replace|import|put|start over|here is|heres)\b(?!.*\bdo not\b).*)|"
+    r"(?:keep|continue) (?:to |on )?(?:the|me|us|in|emailing|mailing|sending|texting|messaging|calling|writing)\b.*|"
+    r"stay (?:in touch|on)\b.*|"
+    rf"(?:(?!your )\w+ )?(?:{_MEDIA}) (?:works?|(?:is|are|works?) (?:still )?"
+    r"(?:fine|ok|okay|good|great|better|best|welcome)\b.*)|"
+    rf"(?:i|we) (?:would )?prefer (?:to (?:talk|speak|meet)|(?:(?:the|your|by) )?(?:{_MEDIA}))\b.*|"
+    rf"(?:call|text|phone|ring|whatsapp|email|reach) (?:me|us|{_OTHER})\b.*|"
+    r"(?:send|give|show) (?:me|us) (?:the|a|your|more)\b.*|"
+    r"(?:use|try|update|replace|import) (?:my|our|this|the)\b.*|"
+    r"(?:add|put (?=me|us|my|our|this))\b(?!.*\b(?:do not|dont|black ?list)\b).*)|"
     rf"(?:i|we|id|wed) {_ADVERBS}(?:like|love|want|need) (?:\w+ ){{0,4}}(?:{_WANTED})\b.*|"
     rf"(?:im|i am|were|we are) {_ADVERBS}interested\b.*|"
-    r".*\b(?:my|our) (?:new|other|right|correct|current) (?:\w+ )?(?:one|number|email|address|phone|cell)\b.*|"
-    r".*\ba new (?:\w+ )?(?:number|email|address|phone)\b.*|"
-    r"(?=.* instead$).*\b(?:use|try|call|text|email|write|send|contact)\b.*|"
+    rf".*\b(?:{_OTHER}|a new) (?:\w+ )?(?:one|number|email|address|phone|cell)\b.*\bthis (?:number|address)\b.*|"
+    r"(?=.* instead$).*\b(?:use|try|call|phone|ring|text|email|write|send|contact)\b.*|"
     r".*\blets (?:keep )?(?:meet|talk|talking|chat|speak|schedule|book)\b.*)"
 )
-_TALKS_ON = re.compile(  # offers another way or a meeting, promises to write, or has bought
-    rf"{_NO_MORE}(?:.* instead|{_COURTESY}(?:"
-    rf"(?:{_WAYS}) (?:me|us|my)\b.*|(?:{_MEDIA}) (?:is|are|works?) .*|"
-    rf"(?:i|we) (?:would )?prefer (?!not ).*|(?:ill|i will|well|we will) (?:{_WAYS}|be in touch|get back|let you)\b.*)|"
-    r"(?:(?:just|please|then) )*"
-    r"(?:call|ring|send|answer|pick up|come|show|tell|give|sign|book|visit|meet|talk|speak|start)\b.*|"
+_TALKS_ON = re.compile(  # offers a way or a meeting, asks for something, or promises to write
+    rf"{_NO_MORE}(?:{_COURTESY}(?:"
+    rf"(?:{_WAYS}) (?:me|us|my)\b.*|(?:here is|heres) (?:my|our|the)\b.*|"
+    rf"(?:ill|i will|well|we will) (?:(?:{_WAYS}) (?:you|back|later)|be in touch|get back)\b(?!.* if\b).*)|"
+    r"(?:(?:just|please|then) )*(?:call|ring|phone|talk|speak|meet|"
+    r"(?:talk|speak|meet) (?:to|with|on|over|by|me|us)\b.*|"
+    r"(?:send|give|show) (?:the|a|an|more)\b.*|send (?:it|them|these|this|everything) to (?!some|any).*|"
+    r"tell (?:me|us) (?:more|about|what|when)\b.*|sign (?:me|us) up\b.*|pick up\b.*|answer (?:me|my|us|our|the)\b.*|"
+    r"start (?:calling|texting|emailing|over)\b.*|come (?:by|over|and see|to (?:the|my|our))\b.*|"
+    r"(?:book|visit|schedule) (?:me|us|my|our|a|the)\b.*)|"
     r".*\b(?:lets|can we|shall we|could we) (?:meet|talk|chat|speak|call|schedule|book)\b.*|"
-    r".*\b(?:i|ive|i have|we|weve|we have) (?:already |just )?(?:signed|bought|paid|ordered|booked|joined)\b.*)"
+    r".*\bsigned (?:the|your) (?:contract|offer|order|quote|proposal)\b.*)"
 )
 _CONDITION = re.compile(
     r"(?:and |but |only |not |even |or )?(?:if(?! you (?:would|could)\b| possible)|unless|until|till|except|in case|"
@@ -99,8 +109,8 @@ _TIME = re.compile(
     r"(?:at least )?(?:not )?(?:(?:on|at|in|during|over) .*\b(?:weekends?|nights?|work|hours|\w+days?|holidays?|lunch|"
     r"mornings?|evenings?|meetings?|shift|noon|\d+ ?[ap]m)|(?:before|after) \d+(?: ?[ap]m)?|while .*|for now|today|"
     r"tomorrow|tonight|weekends|(?:this|next) (?:week|month|quarter)|late at night|(?:\w+ )?\w+s only|"
-    r"(?=.* now$)(?:.* )?(?:do not|dont)\b.*|its .*\b(?:late|early|midnight|\d+ ?[ap]m)|"
-    r"(?:im|i am) (?:driving|busy|working|asleep|sleeping|sick|away|at work|in (?:a|the|class|court|surgery)\b.*|"
+    r"(?=.* now$)(?:.* )?(?:do not|dont)\b.*|its .*\b\d+ ?[ap]m|"
+    r"(?:im|i am) (?:driving|away|at work|in (?:a|the|class|court|surgery)\b.*|"
     r"on (?:a|the phone|holiday|vacation|leave|shift)\b.*))"
 )
 _QUOTING = re.compile(  # the words before words that are only mentioned
@@ -181,13 +191,14 @@ def _sentences(text: str) -> Iterator[_Sentence]:
             for joint, piece in zip(pieces[::2], pieces[1::2], strict=True)
             if plain(piece)
         )
+        threatens = any(_THREAT.search(clause.words) for clause in clauses)
         yield _Sentence(
             written=written,
             words=plain(_SIGNATURE.sub("", spoken)),
             is_question="?" in written[len(written.rstrip(_ENDINGS)) :],
             clauses=clauses,
-            stays=any(_STAYS.fullmatch(clause.words) for clause in clauses),
-            talks_on=any(_TALKS_ON.fullmatch(clause.words) for clause in clauses),
+            stays=not threatens and any(_STAYS.fullmatch(clause.words) for clause in clauses),
+            talks_on=not threatens and any(_TALKS_ON.fullmatch(clause.words) for clause in clauses),
         )
 
 

@@ -157,7 +157,18 @@ def test_a_mail_without_words_is_ignored() -> None:
     assert reason(changed(StrippedTextReply="", TextBody="> Hi", HtmlBody="")) == "no words of their own"
 
 
-@pytest.mark.parametrize("subject", ["Re: unsubscribe", "Your offer", "How do customers unsubscribe?", "", None])
+OURS = [
+    "Re: unsubscribe",
+    "Re: Stop sending cold emails",
+    "AW: Please stop the emails",
+    "Fwd: Unsubscribe",
+    "回复：unsubscribe",
+]
+
+
+@pytest.mark.parametrize(
+    "subject", [*OURS, "回复：unsubscribe", "Your offer", "How do customers unsubscribe?", "", None]
+)
 def test_a_subject_that_asks_for_nothing_is_no_reply(subject: str | None) -> None:
     """A subject may be our own: where there are no words, it counts only if it asks us to stop."""
     assert reason(changed(Subject=subject, StrippedTextReply="", TextBody="", HtmlBody="")) == "no words of their own"

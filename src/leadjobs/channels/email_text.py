@@ -4,17 +4,14 @@ The marks of quoted history are those that the common mail programs put there: "
 as "-----Original Message-----", and Outlook's "From: ... Sent: ... To: ... Subject: ..." block, in the languages that
 write them most.  What we cut matters twice: our own words must be neither scored nor read as a request to stop.
 
-For whole mails, as Postmark and SendGrid hand them on, also what addresses, headers and the subject tell: whose they
-are, whether a person wrote them, and a request to stop that has no other words.
+For whole mails, as Postmark and SendGrid hand them on, also what addresses and headers tell: whose they are, and
+whether a person wrote them.
 """
 
 import html as entities
 import re
 from collections.abc import Callable
 from html.parser import HTMLParser
-
-from leadjobs.leads.inbound import Channel
-from leadjobs.leads.post_process.opt_out import opt_out_in
 
 Header = Callable[[str], str | None]
 """The first header of a (lower case) name, None where there is none."""
@@ -136,12 +133,6 @@ def html_to_text(html: str) -> str:
     except AssertionError:  # the standard library's word for a marked section it does not know
         return entities.unescape(re.sub(r"<[^<>]*>", " ", html)).strip()
     return reader.text()
-
-
-def request_in(subject: str | None) -> str:
-    """The subject where it asks us to stop, else nothing: an unsubscribe button sends a mail without other words."""
-    asked = (subject or "").strip()
-    return asked if opt_out_in(asked, Channel.EMAIL) else ""
 
 
 def from_mail_system(address: str) -> bool:

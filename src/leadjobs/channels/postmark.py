@@ -11,9 +11,10 @@ from typing import ClassVar
 from pydantic import Field
 
 from leadjobs.channels import Address, Id, Payload, Text, moment, or_none, read_as, read_json
-from leadjobs.channels.email_text import html_to_text, mailbox_keys, message_id, own_words, request_in, why_no_reply
+from leadjobs.channels.email_text import html_to_text, mailbox_keys, message_id, own_words, why_no_reply
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
 from leadjobs.leads.inbound import Channel, Delivery, Identity, Ignored, Inbound
+from leadjobs.leads.post_process.opt_out import request_in
 from leadjobs.web.delivery import Answer
 from leadjobs.web.signatures import Secrets, basic_password, query_token
 

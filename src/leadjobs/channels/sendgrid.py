@@ -26,11 +26,11 @@ from leadjobs.channels.email_text import (
     mailbox_keys,
     message_id,
     own_words,
-    request_in,
     why_no_reply,
 )
 from leadjobs.errors import MalformedWebhookError
 from leadjobs.leads.inbound import Channel, Delivery, Identity, Ignored, Inbound
+from leadjobs.leads.post_process.opt_out import request_in
 from leadjobs.web.delivery import Answer
 from leadjobs.web.signatures import Secrets, basic_password
 

@@ -155,6 +155,10 @@ _NUMBER = re.compile(rf"{_CALLED}(?<![\w+(])\+?\(?\d[\d ().-]{{5,18}}\d(?!\w)", 
 _NAME = r"[^\W\d_a-z][\w'.]*"
 _SIGNATURE = re.compile(rf"(?: [-~\u2013\u2014]+|\n) ?-? ?{_NAME}(?: {_NAME}){{0,2}}$")
 _WHO_IS_THIS = re.compile(r"\bwho(?:'s|\u2019s|s| is) this\s*\?+", re.IGNORECASE)
+_OF_ANOTHER_MAIL = re.compile(  # what mail programs put before the subject of an answer, or of a mail that goes on
+    r"(?:re|r|aw|sv|vs|antw|odp|res|fwd?|wg|tr|rv|vl|pd|doorst|回复|答复|回覆|转发|轉寄)(?:\[\d+\])? ?[:：]",
+    re.IGNORECASE,
+)
 _ENDINGS = f" !?.){_QUOTES}"
 
 
@@ -244,6 +248,15 @@ def opt_out_in(text: str, channel: Channel) -> str | None:
         if not stays and (request := _request_in(sentence, talks_on=talks_on)):
             return _asked("to stop", request)
     return None
+
+
+def request_in(subject: str | None) -> str:
+    """The subject of a mail where it asks us to stop, else nothing: an unsubscribe button sends no other words.
+
+    One that answers or forwards a mail is of that mail, and may be ours.
+    """
+    asked = (subject or "").strip()
+    return asked if not _OF_ANOTHER_MAIL.match(asked) and opt_out_in(asked, Channel.EMAIL) else ""
 
 
 def opt_in_in(text: str, channel: Channel) -> str | None:

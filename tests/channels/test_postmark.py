@@ -166,9 +166,7 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize(
-    "subject", [*OURS, "回复：unsubscribe", "Your offer", "How do customers unsubscribe?", "", None]
-)
+@pytest.mark.parametrize("subject", [*OURS, "Your offer", "How do customers unsubscribe?", "", None])
 def test_a_subject_that_asks_for_nothing_is_no_reply(subject: str | None) -> None:
     """A subject may be our own: where there are no words, it counts only if it asks us to stop."""
     assert reason(changed(Subject=subject, StrippedTextReply="", TextBody="", HtmlBody="")) == "no words of their own"

@@ -16,6 +16,11 @@ ASKED = [
     "Is there a way to opt out of these emails?",
     "What do I have to do to get off your list?",
     "Would it be possible to remove me from your list?",
+    "How can we opt out?",
+    "Hi, can I opt out?\n\nMaya",
+    "Who is this? How do I opt out?",
+    "Sounds fine, but how can we opt out of these emails?",
+    "Can I please opt out?",
     # consent and rights
     "I withdraw my consent.",
     "I hereby withdraw consent",
@@ -196,6 +201,12 @@ NOT_ASKED = [
     "Would it be possible to remove the logo?",
     "Can you delete my data if I leave?",
     "Do you delete my data after the trial?",
+    "Sounds great, how can we opt out?",
+    "What is the contract length? Can we opt out?",
+    # this, which is no person
+    "Please take this off the list, the other two houses look great",
+    "Can you remove this from the system?",
+    "Please drop this from the campaign. The other ad is fine.",
     # the wrong one
     "wrong number",
     "You have the wrong number, mine is 555-0100",

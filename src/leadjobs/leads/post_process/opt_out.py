@@ -26,6 +26,7 @@ from leadjobs.leads.post_process.opt_out_rules import (
     START_WORDS,
     VOCABULARY,
     WHOLE,
+    WHOLE_QUESTION,
 )
 
 # ---- the rules, compiled ---------------------------------------------------------------------------------------------
@@ -276,16 +277,16 @@ def _is(rules: tuple[str, ...], words: str) -> bool:
 def _keyword_in(text: str, channel: Channel) -> str | None:
     """The message, or what stands above its signature, if it is a keyword."""
     text = _WHO_IS_THIS.sub("who is this", text)
-    if "?" in text:
-        return None
-    if channel is Channel.SMS and plain(text) in CARRIER_WORDS:
+    is_question = "?" in text
+    if channel is Channel.SMS and not is_question and plain(text) in CARRIER_WORDS:
         return text
     above = text.partition("\n\n")[0]
     if "!" in above:  # "Stop!" and a line below it may well be delight.
         parts = [text]
     else:
         parts = [text, above, *(_SIGNATURE.sub("", part) for part in (text, above) if len(part) <= _LONGEST_CLAUSE)]
-    return next((part for part in parts if _is(WHOLE, plain(part))), None)
+    rules = WHOLE_QUESTION if is_question else WHOLE
+    return next((part for part in parts if _is(rules, plain(part))), None)
 
 
 def _request_in(sentence: _Sentence, *, talks_on: bool) -> str | None:

@@ -63,14 +63,16 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
         "REQUEST",
         "i|we|ive|weve|i_have|we_have? already|just? asked|told|said|requested you? already|twice|before? to?",
     ),
-    "WANTS": (  # the same of one's own wish
+    "WANTS": ("WISH", "MAY_I"),  # the same of one's own wish
+    "MAY_I": ("can|could|may i|we",),
+    "WISH": (
         "i|we? would|really|just|hereby* want|wish|need|like|prefer|ask|request|demand|choose to?",
         "id|wed really? like|prefer to?",
         "im|i_am|we_are asking|requesting to",
         "REQUEST",
         "would it be possible to",
         "i|we|ive|weve|i_have|we_have already|previously|just? asked|requested OFTEN? to",
-        "can|could|may i|we please?",
+        "MAY_I please",
     ),
     "REQUEST": (
         "this is a|my formal|final? request to",
@@ -88,7 +90,8 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
         "my|our company|team|business|office|practice|staff",
     ),
     "MINE": (
-        "me|us|this|my|our number|address|email|email_address?",
+        "me|us",
+        "this|my|our number|address|email|email_address",
         "my|our NUMBER|mobile|name|company|business|office|practice|team|DATA",
     ),
     "NUMBER": ("phone|mobile|cell|telephone? number",),
@@ -137,8 +140,9 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
     "RATHER_NOT": ("i|we|id|wed would? rather|prefer not to?",),
     # The requests themselves.
     "OPTING": (
-        "WANTS please? to? UNSUBSCRIBE|opt_out",
-        "HOW_TO UNSUBSCRIBE|opt_out",
+        "WANTS please? to? UNSUBSCRIBE",
+        "WISH please? to? opt_out",
+        "HOW_TO UNSUBSCRIBE",
         "i|we opt_out",
         "im|i_am|we_are opting_out",
     ),
@@ -156,7 +160,7 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
         "request_for|confirm_my removal_from",
     ),
     "REMOVAL": (
-        "UNSUBSCRIBE MINE|it",
+        "UNSUBSCRIBE MINE|it|this",
         "UNSUBSCRIBE MINE? FROM_LIST",
         "remove|delete|erase|wipe|destroy MY_DATA",
         "REMOVE MINE|MY_DATA from|off|off_of|out_of LIST",
@@ -170,6 +174,7 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "REMOVAL_WISH": (
         "OPTING FROM_LIST?",
+        "HOW_TO|MAY_I opt_out FROM_LIST",
         "OFF LIST",
         "WANTS please? be unsubscribed|opted_out|left_alone|removed",
         "WANTS my|our DATA removed|deleted|erased",
@@ -244,7 +249,9 @@ SILENCE: Final = ("OH? PLEASE SILENCE EVER* THANKS", "OH? LEAD* SILENCE_WISH EVE
 # A whole sentence: in a list ("reply, unsubscribe or call") it would be a clause.
 BARE: Final = ("LEAD* LONE THANKS",)
 # A whole message, or one above a signature.
-WHOLE: Final = ("PLEASE KEYWORD END*", "LEAD* no more THANKS")
+WHOLE: Final = ("PLEASE KEYWORD END*", "LEAD* no more THANKS", "LEAD* HOW_TO|MAY_I opt_out THANKS")
+# The only one of these that may be a question: in a longer message it may be one about the contract.
+WHOLE_QUESTION: Final = WHOLE[-1:]
 
 CARRIER_WORDS: Final = frozenset({"stopall", "cancel", "end", "quit", "revoke", "optout"})
 START_WORDS: Final = frozenset({"start", "unstop"})

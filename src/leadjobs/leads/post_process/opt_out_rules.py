@@ -225,6 +225,9 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
         "WANTS stop|no_longer|not receiving|getting|receive|get this|these|those|your MAILS?",
         "i|we? want|wish|need? no more|further of? these|your|cold|marketing|spam? MAILS|contact from_you?",
     ),
+    # Each word of the vocabulary is compiled wherever it stands: what both forms begin and end with stands once.
+    "REMOVING": ("ASKING? REMOVAL", "REMOVAL_WISH"),
+    "SILENCING": ("ASKING? SILENCE", "SILENCE_WISH"),
     # What asks only where it stands alone.
     "LONE": (
         "UNSUBSCRIBE|opt_out|opting_out",
@@ -243,9 +246,9 @@ VOCABULARY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 # Off the list: clear, unless the writer wants something else of us.
-REMOVAL: Final = ("OH? PLEASE REMOVAL today? THANKS", "OH? LEAD* REMOVAL_WISH today? THANKS")
+REMOVAL: Final = ("OH? LEAD* REMOVING today|going_forward|from_now_on? THANKS",)
 # Write no more: not clear where the writer goes on talking beside it.
-SILENCE: Final = ("OH? PLEASE SILENCE EVER* THANKS", "OH? LEAD* SILENCE_WISH EVER* THANKS")
+SILENCE: Final = ("OH? LEAD* SILENCING EVER* THANKS",)
 # A whole sentence: in a list ("reply, unsubscribe or call") it would be a clause.
 BARE: Final = ("LEAD* LONE THANKS",)
 # A whole message, or one above a signature.

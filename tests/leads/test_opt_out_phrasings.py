@@ -143,6 +143,7 @@ ASKED = [
     "Please stop texting me, it's midnight",
     "I'm busy, stop texting me",
     "Emails are annoying. Stop emailing me",
+    "Please take me off the mailing list going forward",
 ]
 
 NOT_ASKED = [
@@ -176,6 +177,8 @@ NOT_ASKED = [
     "Stop emailing me, call me instead",
     "Stop calling me, email me at maya@x.example",
     "Stop emailing me. Send me the brochure.",
+    "Please do not email me, write to bob@x.example",
+    "Stop texting me, I'd rather talk on the phone",
     "Stop texting me, I'll call you later",
     # how, how often and when
     "Stop texting me so late",

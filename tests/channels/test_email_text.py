@@ -102,6 +102,8 @@ KEPT = {
     "a route in polish": ("Od: Kraków\nDo: Gdynia\nData: 3 lis 2026\nIle?", None),
     "a dash after wrote": ("As Maya wrote - we start on 2 Nov 2026.\nFine?", None),
     "dashes after wrote": ("On 2 Nov 2026 Maya wrote --- and I agree --- that we start.\nFine?", None),
+    "words above dashes": ("Hi.\nOn 2 Nov 2026 Maya wrote --- and I agree --- that we start.\nFine?", None),
+    "words above our words": ("Hi.\nOn 22 Nov 2026 you wrote: we can help. Can you?", None),
     "dashes before on": ("---- On 2 Nov 2026 we start ----\nFine?", None),
     "dashes and a story": ("--- as Maya wrote: --- we start in 2026", None),
     "my words in german": ("Am 2.11.2026 schrieb ich Ihnen: es passt.\nUnd?", None),

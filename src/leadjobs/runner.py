@@ -182,9 +182,9 @@ class _Invocation:
             )
             settling = asyncio.create_task(self._settler.settle_all())
             watching = asyncio.create_task(self._watch.keep())
-            last, limit = self._watch.limits(self._for_jobs())
+            last, next_, limit = self._watch.limits(self._for_jobs())
             try:
-                async with last, limit:
+                async with last, next_, limit:
                     await self._rescue(store)
                     self._stopped = await self._drain(store, claimer)
                     if self._stopped == "drained":
@@ -330,8 +330,8 @@ class _Invocation:
         report.too_long = self._claimer.too_long if report.stopped == "deadline" else ()
         try:
             left = max(0.05, min(self._deadline.seconds_left(), NOTE_EVERY))
-            last, limit = timeouts(left * 0.5, grace=left * 0.2)
-            async with last, limit:
+            last, next_, limit = timeouts(left * 0.5, grace=left * 0.2)
+            async with last, next_, limit:
                 await store.note_invocation(
                     report, self._tally.durations, since_completion=self._tally.since_completion
                 )

@@ -27,12 +27,12 @@ class Watch:
         self._flights, self._is_endless, self._grace = flights, is_endless, grace
         self._still_until = float("-inf")
         self._looks_in_turn = self.stuck = 0
-        self._last = self._limit = asyncio.timeout(None)
+        self._limits = timeouts(float("inf"), grace=grace)
 
-    def limits(self, seconds: float) -> tuple[asyncio.Timeout, asyncio.Timeout]:
+    def limits(self, seconds: float) -> tuple[asyncio.Timeout, asyncio.Timeout, asyncio.Timeout]:
         """What bounds all turns together, to be entered in this order."""
-        self._last, self._limit = timeouts(seconds, grace=self._grace)
-        return self._last, self._limit
+        self._limits = timeouts(seconds, grace=self._grace)
+        return self._limits
 
     def turn(self) -> None:
         """A turn begins: whatever the last one asked of the database was answered."""
@@ -42,13 +42,14 @@ class Watch:
         """End what is asked of the database in so many seconds, and with it the turns; afterwards it does nothing."""
         at = asyncio.get_running_loop().time() + after
         with suppress(RuntimeError, AssertionError):  # there are no turns yet, or none any more
-            self._limit.reschedule(at)
-            self._last.reschedule(at + self._grace)
+            for limit, part in zip(self._limits, (1.0, 0.5, 0.0), strict=True):
+                limit.reschedule(at + part * self._grace)
 
     @property
     def was_still(self) -> bool:
         """Did the turns run into their limit because the event loop stood still, and no fault of the database's?"""
-        return self._limit.expired() and self._still_until >= (self._limit.when() or 0.0)
+        limit = self._limits[-1]
+        return limit.expired() and self._still_until >= (limit.when() or 0.0)
 
     async def keep(self) -> None:
         """Look again and again, until cancelled."""

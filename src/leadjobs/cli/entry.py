@@ -4,7 +4,9 @@ import asyncio
 import getpass
 import json
 import os
+import signal
 import sys
+import threading
 from datetime import timedelta
 from io import TextIOWrapper
 from typing import Annotated, Any, Literal
@@ -69,6 +71,7 @@ for command in (
 ):
     cli.command()(command)
 
+LEAVE_WITHIN = 10.0  # seconds for whatever is to be done at the end of the process
 A_CENTURY = 100 * 365 * 86_400  # seconds
 
 
@@ -155,7 +158,17 @@ def main() -> None:
         if not isinstance(said, psycopg.Error):
             raise
         end_with_error(f"the database says: {said}", error_code=StoreError.code, exit_code=1)
+    _leave_soon(code or 0)
     sys.exit(code)
+
+
+def _leave_soon(code: int) -> None:
+    """End the process, also where a thread of a handler's would not end, and at once where somebody asks."""
+    leaving = threading.Timer(LEAVE_WITHIN, os._exit, (code,))
+    leaving.daemon = True
+    leaving.start()
+    for number in invocation.SIGNALS:
+        signal.signal(number, lambda number, _: os._exit(128 + number))
 
 
 def _settle_in() -> None:

@@ -4,9 +4,8 @@ import asyncio
 import os
 import signal
 import sys
-import threading
-from collections.abc import Callable, Coroutine
-from contextlib import redirect_stdout
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import timedelta
 from types import FrameType
 from typing import Annotated, Any
@@ -21,7 +20,6 @@ from leadjobs.runner import Runner
 A_DAY = 86_400  # seconds
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 A_MOMENT = 1.0  # seconds for what handlers left running, to end
-LEAVE_WITHIN = 10.0  # seconds for whatever else is to be done at the end of a process
 
 
 def tick(
@@ -38,8 +36,8 @@ def tick(
     seconds = None if budget is None else timedelta(seconds=budget)
     with database():
         runner = load_runner(app)
-        report, is_clean = _run(runner, lambda: runner.run(seconds), as_json=as_json)
-    _end_with(report, as_json=as_json, is_clean=is_clean)
+        report = _run(runner, lambda: runner.run(seconds), as_json=as_json)
+    _end_with(report, as_json=as_json)
 
 
 def work(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
@@ -51,16 +49,16 @@ def work(app: AppOption = DEFAULT_APP, as_json: JsonFlag = False) -> None:
     with database():
         runner = load_runner(app)
         say("working; stop with Ctrl-C")
-        report, is_clean = _run(runner, runner.run_until_stopped, as_json=as_json)
-    _end_with(report, as_json=as_json, is_clean=is_clean)
+        report = _run(runner, runner.run_until_stopped, as_json=as_json)
+    _end_with(report, as_json=as_json)
 
 
-def _run(runner: Runner, run: Callable[[], Coroutine[Any, Any, Report]], *, as_json: bool) -> tuple[Report, bool]:
-    """What was done, and whether nothing is left of it: no handler, nor a thread of one, that would not end."""
+def _run(runner: Runner, run: Callable[[], Coroutine[Any, Any, Report]], *, as_json: bool) -> Report:
+    """What was done; a handler, or a thread of one, that would not end is left to the end of the process."""
 
     async def to_its_end() -> tuple[Report, bool]:
-        _stop_by_signals(runner)
-        report = await run()
+        with _stopped_by_signals(runner):
+            report = await run()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -72,26 +70,31 @@ def _run(runner: Runner, run: Callable[[], Coroutine[Any, Any, Report]], *, as_j
         report, is_clean = loop.run(to_its_end())
         if is_clean:  # else it would wait for what is left, for ever
             loop.close()
-    return report, is_clean
+    return report
 
 
-def _stop_by_signals(runner: Runner) -> None:
+@contextmanager
+def _stopped_by_signals(runner: Runner) -> Iterator[None]:
     """A signal stops the runner; a second one ends the process, also where a handler blocks the event loop."""
     loop = asyncio.get_running_loop()
     signals: list[int] = []
 
     def stop(number: int, _: FrameType | None) -> None:
-        if signals or loop.is_closed():
+        if signals:
             os._exit(128 + number)
         signals.append(number)
         say("handing back what runs; once more ends it at once")
         loop.call_soon_threadsafe(runner.stop)
 
-    for number in SIGNALS:
-        signal.signal(number, stop)
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _end_with(report: Report, *, as_json: bool, is_clean: bool) -> None:
+def _end_with(report: Report, *, as_json: bool) -> None:
     """Print what was done; exit with 1 where it went wrong, so that whoever watches over it starts it anew."""
     fields = report.as_json()
     if as_json:
@@ -99,13 +102,5 @@ def _end_with(report: Report, *, as_json: bool, is_clean: bool) -> None:
     else:
         told = {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in fields.items()}
         print_table(("what", "value"), [(name, value) for name, value in told.items() if value not in (0, None, "")])
-    code = 0 if report.is_healthy else 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    if not is_clean:
-        os._exit(code)
-    leaving = threading.Timer(LEAVE_WITHIN, os._exit, (code,))  # where a thread of a handler's own would not end
-    leaving.daemon = True
-    leaving.start()
-    if code:
-        raise typer.Exit(code)
+    if not report.is_healthy:
+        raise typer.Exit(1)

@@ -65,13 +65,14 @@ async def _open(url: str, within: float = float("inf")) -> OwnConnection:
         raise StoreError(f"the database does not answer: {str(error).strip()}") from error
 
 
-def timeouts(seconds: float, *, grace: float) -> tuple[asyncio.Timeout, asyncio.Timeout]:
-    """Two timeouts around statements, to be entered in this order: the second ends them after so many seconds.
+def timeouts(seconds: float, *, grace: float) -> tuple[asyncio.Timeout, asyncio.Timeout, asyncio.Timeout]:
+    """Three timeouts around statements, to be entered in this order: the third ends them after so many seconds.
 
     A cancelled statement waits for up to ten seconds to hear that it was, which on a silent network nobody says.  The
-    first is for that, after a grace: a second cancellation ends the waiting, and the connection.
+    others are for that, within a grace: a second cancellation ends the waiting, and the connection; and a third where
+    the first came between statements, and it is the rollback that nobody answers.
     """
-    return asyncio.timeout(_finite(seconds + grace)), asyncio.timeout(_finite(seconds))
+    return tuple(asyncio.timeout(_finite(seconds + part * grace)) for part in (1.0, 0.5, 0.0))  # type: ignore[return-value]
 
 
 def _finite(seconds: float) -> float | None:

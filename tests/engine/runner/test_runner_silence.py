@@ -11,6 +11,7 @@ from tests.engine.runner.silence import Network, network_to
 
 from leadjobs import Done, Job, NewJob, Outcome, Registry, Runner, handler
 from leadjobs.errors import StoreError
+from leadjobs.store.connection import connect, timeouts
 
 if TYPE_CHECKING:
     from tests.engine.runner.conftest import Stage
@@ -76,6 +77,25 @@ async def test_a_statement_that_is_never_answered_holds_up_no_answer(
     for task in left:
         task.cancel()
     assert not left or not (await asyncio.wait(left, timeout=1))[1]
+
+
+async def test_a_rollback_that_nobody_answers_is_given_up_too(stage: "Stage", network: tuple[Network, Runner]) -> None:
+    """Where the time is over between two statements, the transaction rolls back: that has been cancelled once only."""
+    silent, runner = network
+    begun = time.monotonic()
+    async with connect(runner.url) as connection:
+
+        async def look_and_wait() -> None:
+            last, next_, limit = timeouts(0.5, grace=0.5)
+            async with last, next_, limit, connection.transaction():
+                await connection.execute("SELECT 1")
+                silent.falls_silent()
+                await asyncio.Event().wait()
+
+        with pytest.raises(TimeoutError):
+            await look_and_wait()
+
+    assert time.monotonic() - begun < 1 + SLACK
 
 
 async def test_an_endless_runner_gives_up_a_database_that_says_nothing(

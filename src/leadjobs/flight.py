@@ -50,9 +50,9 @@ class Flight:
     """A claimed job from the start of its handler to its ending.
 
     On the event loop's clock, ``overdue_at`` is when its timeout is over, and ``cancelled_at`` when it was cancelled
-    first.  ``cut`` is why it was ended before its work
-    was done: by the runner, or by itself, for the ``unused`` seconds that it still had were too few.  ``ending`` is
-    there once it has landed, and ``seconds`` how long that took; without an ending then, its lease was lost on the way.
+    first.  ``cut`` is why it was ended before its work was done: by the runner, or by itself, for the ``unused``
+    seconds that it still had were too few.  ``ending`` is there once it has landed, and ``seconds`` how long that took;
+    without an ending then, its lease was lost on the way.
     ``is_committed`` says that the handler itself has committed the ending, together with its own rows.  ``news`` is how
     far the run is, as it said last, until that is kept.
     """

@@ -29,7 +29,7 @@ from leadjobs.core.schedule import Schedule
 from leadjobs.errors import SettingsError
 from leadjobs.flight import Fate, Flight, Tower
 from leadjobs.settler import Settler
-from leadjobs.store.connection import OwnConnection, Transactions, connect, timeouts
+from leadjobs.store.connection import OwnConnection, TimeLimit, Transactions, connect
 from leadjobs.store.jobs import Claimed, JobStore
 from leadjobs.store.limits import LimitStore
 from leadjobs.tally import Tally
@@ -89,7 +89,7 @@ class Runner:
             on_end,
         )
         for each in schedules:
-            _check(**{"each schedule": each})
+            _check(schedule=each)
         self.timetable, self.retention = _timetable_of(tuple(schedules), registry), retention
         self._active: set[_Invocation] = set()
         kept = self.reserve_of(budget)
@@ -182,9 +182,8 @@ class _Invocation:
             )
             settling = asyncio.create_task(self._settler.settle_all())
             watching = asyncio.create_task(self._watch.keep())
-            last, next_, limit = self._watch.limits(self._for_jobs())
             try:
-                async with last, next_, limit:
+                async with self._watch.limit(self._for_jobs()):
                     await self._rescue(store)
                     self._stopped = await self._drain(store, claimer)
                     if self._stopped == "drained":
@@ -330,8 +329,7 @@ class _Invocation:
         report.too_long = self._claimer.too_long if report.stopped == "deadline" else ()
         try:
             left = max(0.05, min(self._deadline.seconds_left(), NOTE_EVERY))
-            last, next_, limit = timeouts(left * 0.5, grace=left * 0.2)
-            async with last, next_, limit:
+            async with TimeLimit(left * 0.5, grace=left * 0.2):
                 await store.note_invocation(
                     report, self._tally.durations, since_completion=self._tally.since_completion
                 )
@@ -355,7 +353,7 @@ def _check(**given: Any) -> None:
         "concurrency": (int, 1, "how many handlers run at once, 1 or more"),
         "max_losses": (int, 1, "a whole number from 1 up"),
         "schedules": ((list, tuple, set, frozenset), None, "a list of them, such as schedules=[nightly]"),
-        "each schedule": (Schedule, None, "what Schedule(…) makes"),
+        "schedule": (Schedule, None, "what Schedule(…) makes"),
         "retention": ((Retention, type(None)), None, "a Retention(…)"),
     }
     for name, value in given.items():

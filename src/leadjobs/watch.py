@@ -2,11 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping
-from contextlib import suppress
 
 from leadjobs.core.job import Lease
 from leadjobs.flight import Flight
-from leadjobs.store.connection import timeouts
+from leadjobs.store.connection import TimeLimit
 from leadjobs.telemetry import StoodStill, tell
 
 LOOK_EVERY = 0.05  # seconds
@@ -27,29 +26,26 @@ class Watch:
         self._flights, self._is_endless, self._grace = flights, is_endless, grace
         self._still_until = float("-inf")
         self._looks_in_turn = self.stuck = 0
-        self._limits = timeouts(float("inf"), grace=grace)
+        self._limit = TimeLimit(float("inf"), grace=grace)
 
-    def limits(self, seconds: float) -> tuple[asyncio.Timeout, asyncio.Timeout, asyncio.Timeout]:
-        """What bounds all turns together, to be entered in this order."""
-        self._limits = timeouts(seconds, grace=self._grace)
-        return self._limits
+    def limit(self, seconds: float) -> TimeLimit:
+        """What bounds all turns together."""
+        self._limit = TimeLimit(seconds, grace=self._grace)
+        return self._limit
 
     def turn(self) -> None:
         """A turn begins: whatever the last one asked of the database was answered."""
         self._looks_in_turn = 0
 
     def give_up(self, *, after: float = 0.0) -> None:
-        """End what is asked of the database in so many seconds, and with it the turns; afterwards it does nothing."""
-        at = asyncio.get_running_loop().time() + after
-        with suppress(RuntimeError, AssertionError):  # there are no turns yet, or none any more
-            for limit, part in zip(self._limits, (1.0, 0.5, 0.0), strict=True):
-                limit.reschedule(at + part * self._grace)
+        """End what is asked of the database in so many seconds, and with it the turns."""
+        self._limit.end(after=after)
 
     @property
     def was_still(self) -> bool:
         """Did the turns run into their limit because the event loop stood still, and no fault of the database's?"""
-        limit = self._limits[-1]
-        return limit.expired() and self._still_until >= (limit.when() or 0.0)
+        over_since = self._limit.over_since
+        return over_since is not None and self._still_until >= over_since
 
     async def keep(self) -> None:
         """Look again and again, until cancelled."""

@@ -63,7 +63,7 @@ CHORES: tuple[Guard, ...] = (
        f"{EFFECTS}a_receipt_that_is_no_json_is_an_error_but_sent"),
     py("core/ending", "what is unknown is for a person", "if isinstance(error, EffectUnknownError):", "if False:", UNKNOWN),
     py("flight", "who fails says what is unknown", "if effects is None or ending.state is not State.FAILED:", "if True:",
-       f"{EFFECTS}a_job_that_ends_failed_says_first_what_nobody_knows"),
+       f"{RUNNER}/test_runner_effects_told.py::test_a_job_that_ends_failed_says_first_what_nobody_knows"),
     py("store/effect_desk", "a receipt that stands is no other", 'sent["receipt"] != json.loads(as_json)', "False",
        f"{EFFECTS}a_person_lets_the_job_go_on_in_its_generation"),
     sql("retry", "no retry by hand of what is unknown", "AND effect.state = 'intended'", "AND false", UNKNOWN),

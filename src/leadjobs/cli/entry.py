@@ -33,6 +33,7 @@ from leadjobs.cli import (
     workspaces,
 )
 from leadjobs.cli.context import DEFAULT_APP, AppOption, database, load_runner
+from leadjobs.cli.moments import A_CENTURY
 from leadjobs.cli.output import JsonFlag, answer, end_with_error, print_json
 from leadjobs.core.job import Lane, OnConflict
 from leadjobs.enqueue import enqueue as enqueue_job
@@ -72,7 +73,6 @@ for command in (
     cli.command()(command)
 
 LEAVE_WITHIN = 10.0  # seconds for whatever is to be done at the end of the process
-A_CENTURY = 100 * 365 * 86_400  # seconds
 
 
 @cli.command()
@@ -104,7 +104,7 @@ def enqueue(
     payload: Annotated[str, typer.Option(help="A JSON object.")] = "{}",
     tenant: Annotated[str, typer.Option(help="Whose job it is.")] = "",
     dedupe_key: Annotated[str | None, typer.Option(help="At most one job with this key.")] = None,
-    delay: Annotated[float, typer.Option(min=0, max=A_CENTURY, help="Seconds to wait first.")] = 0.0,
+    delay: Annotated[float, typer.Option(min=0, max=A_CENTURY.total_seconds(), help="Seconds to wait first.")] = 0.0,
     lane: Annotated[
         Literal["live", "backfill"] | None, typer.Option(help="How urgent; the type's own where not given.")
     ] = None,

@@ -7,10 +7,10 @@ from typing import Annotated
 import typer
 
 from leadjobs.cli.context import at_desk
+from leadjobs.cli.moments import A_CENTURY
 from leadjobs.cli.output import JsonFlag, answer, print_json, print_table
 from leadjobs.store.holds import HoldDesk, hold_name
 
-A_CENTURY = 100 * 365 * 24 * 60  # minutes
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="A job type, a resource, or '*' for everything; NAME@TENANT for one.")
 ]
@@ -46,7 +46,8 @@ def pause(
     name: Name,
     tenant: Tenant = None,
     minutes: Annotated[
-        float | None, typer.Option(min=0, max=A_CENTURY, help="For so long; without, until released.")
+        float | None,
+        typer.Option(min=0, max=A_CENTURY / timedelta(minutes=1), help="For so long; without, until released."),
     ] = None,
     reason: Annotated[str, typer.Option(help="Why, for those who look.")] = "",
     as_json: JsonFlag = False,

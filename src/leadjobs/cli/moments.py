@@ -7,6 +7,7 @@ import typer
 
 from leadjobs.core.instants import LONGEST
 
+A_CENTURY = timedelta(days=36_500)
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _SPAN = re.compile(r"(\d{1,6})([smhdw])")
 

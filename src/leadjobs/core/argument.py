@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from leadjobs.errors import StoreError
 
 T = TypeVar("T")
-SIMPLE = (str, int, float, timedelta, type(None))
+SHOWN = (str, int, float, timedelta, type(None))  # as they are; of others the kind: they may be long, and hold anything
 
 
 def misfit(value: object, kind: type | tuple[type, ...], fits: str) -> str | None:
@@ -19,7 +19,7 @@ def misfit(value: object, kind: type | tuple[type, ...], fits: str) -> str | Non
     "is '2': give a whole number"
     """
     is_of_it = isinstance(value, kind) and not isinstance(value, bool)
-    told = repr(value) if isinstance(value, SIMPLE) else f"a {type(value).__name__}"  # a value may be personal data
+    told = repr(value) if isinstance(value, SHOWN) else f"a {type(value).__name__}"
     return None if is_of_it else f"is {told}: give {fits}"
 
 

@@ -6,9 +6,7 @@ from leadjobs.core.argument import misfit
 
 YEARS = 2, 9998  # in whatever zone the database tells a time, Python can read it
 LONGEST = timedelta(days=365_000)  # a thousand years: from today on, it ends long before Python's last one
-
-
-SUCH = {
+EXAMPLES = {
     timedelta: "a timedelta, such as timedelta(seconds=30)",
     datetime: "an aware datetime, such as datetime.now(UTC)",
 }
@@ -23,10 +21,10 @@ def time_misfit(time: object, *kinds: type) -> str | None:
     'is over a thousand years'
     """
     if not isinstance(time, kinds):
-        return misfit(time, kinds, " or ".join(SUCH[kind] for kind in kinds))
+        return misfit(time, kinds, " or ".join(EXAMPLES[kind] for kind in kinds))
     if isinstance(time, timedelta):
         return None if abs(time) <= LONGEST else "is over a thousand years"
     assert isinstance(time, datetime)
     if time.tzinfo is None:
-        return f"has no time zone: use {SUCH[datetime]}"
+        return f"has no time zone: use {EXAMPLES[datetime]}"
     return None if YEARS[0] <= time.year <= YEARS[1] else f"is not in the years {YEARS[0]} to {YEARS[1]}"

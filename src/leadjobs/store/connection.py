@@ -3,9 +3,10 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from functools import partial
-from typing import Any, TypeVar
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.rows import DictRow, dict_row
@@ -65,14 +66,41 @@ async def _open(url: str, within: float = float("inf")) -> OwnConnection:
         raise StoreError(f"the database does not answer: {str(error).strip()}") from error
 
 
-def timeouts(seconds: float, *, grace: float) -> tuple[asyncio.Timeout, asyncio.Timeout, asyncio.Timeout]:
-    """Three timeouts around statements, to be entered in this order: the third ends them after so many seconds.
+class TimeLimit:
+    """``async with`` it around statements: they end after so many seconds, with TimeoutError; a grace later at most.
 
-    A cancelled statement waits for up to ten seconds to hear that it was, which on a silent network nobody says.  The
-    others are for that, within a grace: a second cancellation ends the waiting, and the connection; and a third where
-    the first came between statements, and it is the rollback that nobody answers.
+    A cancelled statement waits for up to ten seconds to hear that it was, which on a silent network nobody says: a
+    second cancellation ends that, and the connection.  Where the first came between statements, it is the rollback that
+    nobody answers, and it takes a third.
     """
-    return tuple(asyncio.timeout(_finite(seconds + part * grace)) for part in (1.0, 0.5, 0.0))  # type: ignore[return-value]
+
+    def __init__(self, seconds: float, *, grace: float) -> None:
+        self._delays = (grace, grace / 2, 0.0)
+        self._timeouts = [asyncio.timeout(_finite(seconds + delay)) for delay in self._delays]
+        self._entered = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        for each in self._timeouts:
+            await self._entered.enter_async_context(each)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        return await self._entered.__aexit__(kind, error, trace)
+
+    @property
+    def over_since(self) -> float | None:
+        """When (on the event loop's clock) it ended its statements; None where it did not."""
+        first = self._timeouts[-1]
+        return first.when() if first.expired() else None
+
+    def end(self, *, after: float) -> None:
+        """Let it be over in so many seconds; nothing happens where nobody is in it."""
+        at = asyncio.get_running_loop().time() + after
+        with suppress(RuntimeError, AssertionError):
+            for each, delay in zip(self._timeouts, self._delays, strict=True):
+                each.reschedule(at + delay)
 
 
 def _finite(seconds: float) -> float | None:

@@ -88,7 +88,7 @@ NIGHTLY = Schedule("nightly", "0 3 * * *", job=NewJob(type="GREET"))
         (lambda: runner(reserve=-SECOND), "reserve of a Runner is -1 day, 23:59:59: give a span of time"),
         (lambda: runner(concurrency="2"), "concurrency of a Runner is '2': give how many handlers run at once"),
         (lambda: runner(concurrency=0), "concurrency of a Runner is 0: give how many handlers run at once, 1 or more"),
-        (lambda: runner(schedules=[1]), r"each schedule of a Runner is 1: give what Schedule\(…\) makes"),
+        (lambda: runner(schedules=[1]), r"schedule of a Runner is 1: give what Schedule\(…\) makes"),
         (lambda: runner(retention=timedelta(days=30)), r"retention of a Runner is .*: give a Retention"),
         (lambda: runner(max_losses=0), "max_losses of a Runner is 0: give a whole number from 1 up"),
         (lambda: Runner(None, Registry()), "url of a Runner is None: give the URL of a database"),  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.engine.runner.stubborn import stubborn_until
 
 from leadjobs import Done, GiveUp, Job, JobType, NewJob, OnConflict, Outcome, Retry, RetryPolicy, Snooze, handler
 from leadjobs.errors import ProviderUnavailableError
@@ -284,14 +285,7 @@ async def test_a_run_that_does_not_end_of_its_cancellation_keeps_no_lost_job_fro
     monkeypatch.setattr("leadjobs.watch.STUCK_AFTER", 0.1)
     released = asyncio.Event()
 
-    @handler("STUBBORN", payload=dict, timeout=0.2 if ended_by == "its timeout" else 60)
-    async def stubborn(job: AnyJob) -> Outcome:
-        while not released.is_set():
-            try:
-                await released.wait()
-            except asyncio.CancelledError:
-                continue
-        return Done()
+    stubborn = stubborn_until(released, timeout=0.2 if ended_by == "its timeout" else 60)
 
     @handler("LOST", payload=dict)
     async def lost(job: AnyJob) -> Outcome:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from tests.engine.runner.stubborn import stubborn_until
 
 from leadjobs import Done, Job, NewJob, Outcome, Report, RetryPolicy, Runner, handler
 from leadjobs.errors import SettingsError
@@ -172,14 +173,7 @@ async def test_a_handler_that_ignores_its_cancellation_does_not_hold_up_the_answ
     """run() answers within its budget; the job is left to its lease, and the report says that it is not settled."""
     released = asyncio.Event()
 
-    @handler("STUBBORN", payload=dict, timeout=0.6)
-    async def stubborn(job: AnyJob) -> Outcome:
-        while not released.is_set():
-            try:
-                await released.wait()
-            except asyncio.CancelledError:
-                continue
-        return Done()
+    stubborn = stubborn_until(released, timeout=0.6)
 
     @handler("QUICK", payload=dict, timeout=0.6)
     async def quick(job: AnyJob) -> Outcome:

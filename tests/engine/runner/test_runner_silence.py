@@ -11,7 +11,7 @@ from tests.engine.runner.silence import Network, network_to
 
 from leadjobs import Done, Job, NewJob, Outcome, Registry, Runner, handler
 from leadjobs.errors import StoreError
-from leadjobs.store.connection import connect, timeouts
+from leadjobs.store.connection import TimeLimit, connect
 
 if TYPE_CHECKING:
     from tests.engine.runner.conftest import Stage
@@ -86,8 +86,7 @@ async def test_a_rollback_that_nobody_answers_is_given_up_too(stage: "Stage", ne
     async with connect(runner.url) as connection:
 
         async def look_and_wait() -> None:
-            last, next_, limit = timeouts(0.5, grace=0.5)
-            async with last, next_, limit, connection.transaction():
+            async with TimeLimit(0.5, grace=0.5), connection.transaction():
                 await connection.execute("SELECT 1")
                 silent.falls_silent()
                 await asyncio.Event().wait()

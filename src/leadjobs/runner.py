@@ -44,6 +44,7 @@ STARTS_AT_ONCE = 20  # handlers, before the event loop may do something else
 STEPS_AT_ONCE = 2  # connections on which handlers' steps are kept, opened only while one is
 PATIENCE = 5.0  # seconds that an idle invocation waits for a limit to open; what opens later is the next one's
 NO_TIME = 0.05  # seconds in which nothing is begun
+REPORT_WITHIN = 60.0  # seconds at the most, also of an invocation that has no end
 NOTE_EVERY = 60.0  # seconds between rescues, and notes, of an invocation that has no end
 
 
@@ -328,7 +329,7 @@ class _Invocation:
         report = self._tally.report(self._stopped or "asked")
         report.too_long = self._claimer.too_long if report.stopped == "deadline" else ()
         try:
-            left = max(0.05, min(self._deadline.seconds_left(), NOTE_EVERY))
+            left = max(0.05, min(self._deadline.seconds_left(), REPORT_WITHIN))
             async with TimeLimit(left * 0.5, grace=left * 0.2):
                 await store.note_invocation(
                     report, self._tally.durations, since_completion=self._tally.since_completion

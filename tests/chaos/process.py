@@ -36,14 +36,20 @@ class Stillness:
     """How long this process stood still, for it was frozen or got no processor: no fault of the runner's."""
 
     def __init__(self) -> None:
-        self.seconds = 0.0
+        self._seconds, self._looked_at = 0.0, time.monotonic()
+
+    def seconds(self) -> float:
+        """So far."""
+        now = time.monotonic()
+        self._seconds += max(0.0, now - self._looked_at - 2 * LOOK_EVERY)
+        self._looked_at = now
+        return self._seconds
 
     async def watch(self) -> None:
-        """Go on until cancelled."""
+        """Look at the clock until cancelled: a long time between two looks is stillness."""
         while True:
-            before = time.monotonic()
             await asyncio.sleep(LOOK_EVERY)
-            self.seconds += max(0.0, time.monotonic() - before - 2 * LOOK_EVERY)
+            self.seconds()
 
 
 async def main() -> None:
@@ -71,12 +77,11 @@ async def main() -> None:
         )
         is_endless = dice.random() < 0.3
         stopping = loop.call_later(seconds, runner.stop)
-        began = time.monotonic() - still.seconds
+        began = time.monotonic() - still.seconds()
         with suppress(StoreError):  # the database is away
             await (runner.run_until_stopped() if is_endless else runner.run())
         stopping.cancel()
-        await asyncio.sleep(2 * LOOK_EVERY)  # a freeze at the very end is noted, too
-        took = time.monotonic() - still.seconds - began
+        took = time.monotonic() - still.seconds() - began
         if not is_endless and took > seconds + SLACK:
             sys.exit(f"an invocation of {seconds:.1f} s took {took:.1f} s")
         with suppress(TimeoutError):

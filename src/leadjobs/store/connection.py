@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -69,38 +69,52 @@ async def _open(url: str, within: float = float("inf")) -> OwnConnection:
 class TimeLimit:
     """``async with`` it around statements: they end after so many seconds, with TimeoutError; a grace later at most.
 
-    A cancelled statement waits for up to ten seconds to hear that it was, which on a silent network nobody says: a
-    second cancellation ends that, and the connection.  Where the first came between statements, it is the rollback that
-    nobody answers, and it takes a third.
+    A cancelled statement waits for up to ten seconds to hear that it was, and so does the rollback behind it: on a
+    silent network nobody says.  So from half the grace on they are cancelled again and again, until the connection is
+    closed.  How often it takes nobody knows before: all that comes due while the event loop stands still counts once.
     """
 
     def __init__(self, seconds: float, *, grace: float) -> None:
-        self._delays = (grace, grace / 2, 0.0)
-        self._timeouts = [asyncio.timeout(_finite(seconds + delay)) for delay in self._delays]
-        self._entered = AsyncExitStack()
+        self._seconds, self._grace = seconds, grace
+        self._task: asyncio.Task[Any] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._cancellations = self._of_others = 0
+        self.over_since: float | None = None  # on the event loop's clock
 
     async def __aenter__(self) -> Self:
-        for each in self._timeouts:
-            await self._entered.enter_async_context(each)
+        self._task = asyncio.current_task()
+        self._of_others = self._task.cancelling() if self._task else 0
+        if self._seconds < float("inf"):
+            self.end(after=self._seconds)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return await self._entered.__aexit__(kind, error, trace)
-
-    @property
-    def over_since(self) -> float | None:
-        """When (on the event loop's clock) it ended its statements; None where it did not."""
-        first = self._timeouts[-1]
-        return first.when() if first.expired() else None
+    ) -> None:
+        task, self._task = self._task, None
+        if self._timer is not None:
+            self._timer.cancel()
+        if task is None or not self._cancellations:
+            return
+        of_others = [task.uncancel() for _ in range(self._cancellations)][-1]
+        if isinstance(error, asyncio.CancelledError) and of_others <= self._of_others:
+            raise TimeoutError from error
 
     def end(self, *, after: float) -> None:
-        """Let it be over in so many seconds; nothing happens where nobody is in it."""
-        at = asyncio.get_running_loop().time() + after
-        with suppress(RuntimeError, AssertionError):
-            for each, delay in zip(self._timeouts, self._delays, strict=True):
-                each.reschedule(at + delay)
+        """Let it be over in so many seconds; nothing happens where nobody is in it, or it is over."""
+        if self._task is None or self.over_since is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(after, self._cancel, self._task)
+
+    def _cancel(self, task: asyncio.Task[Any]) -> None:
+        pause = self._grace / 4
+        if self.over_since is None and self._timer is not None:
+            self.over_since, pause = self._timer.when(), self._grace / 2
+        task.cancel()
+        self._cancellations += 1
+        self._timer = asyncio.get_running_loop().call_later(pause, self._cancel, task)
 
 
 def _finite(seconds: float) -> float | None:

@@ -382,8 +382,9 @@ async def test_no_race_and_no_death_loses_or_invents_an_amount(stage: "Stage") -
     assert await stage.value(CONSERVED)
     assert 690 < await stage.value("SELECT max(used) FROM peak") <= 700
     assert {"SUCCEEDED", "PENDING"} == set(await stage.states())
-    assert 0 == await stage.value("SELECT count(*) FROM background_job WHERE state = 'PENDING' AND run_at <= now()")
-    assert 0 == await stage.value("SELECT count(*) FROM job_attempt WHERE error_type IS NOT NULL")
+    waits = await stage.rows("SELECT DISTINCT left(reason, 11) AS for_want FROM background_job WHERE state = 'PENDING'")
+    assert [{"for_want": "over budget"}] == waits
+    assert [] == await stage.rows("SELECT error_type, error FROM job_attempt WHERE error_type IS NOT NULL")
     assert 0 < await stage.value("SELECT count(*) FROM job_spend WHERE actual IS NULL AND what = 'test'")
     assert [None] == [
         row["actual"]

@@ -97,6 +97,21 @@ async def test_a_rollback_that_nobody_answers_is_given_up_too(stage: "Stage", ne
     assert time.monotonic() - begun < 1 + SLACK
 
 
+async def test_where_the_loop_stood_still_a_silence_makes_late_by_no_more(
+    stage: "Stage", network: tuple[Network, Runner]
+) -> None:
+    """All that is to end a statement comes due at once then, as one cancellation."""
+    silent, runner = network
+    await stage.add(NewJob(type="STEP"))
+    silent.falls_silent(at=STATEMENTS["the claim"], then=lambda: time.sleep(BUDGET))
+    begun = time.monotonic()
+
+    report = await runner.run()
+
+    assert time.monotonic() - begun < BUDGET + 2 * SLACK
+    assert not report.is_healthy
+
+
 async def test_an_endless_runner_gives_up_a_database_that_says_nothing(
     stage: "Stage", network: tuple[Network, Runner], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from leadjobs import Lane
@@ -191,6 +191,9 @@ def test_a_refused_stream_is_asked_about_once_a_deal() -> None:
     before=DEALS,
     slots=st.integers(0, 12),
     fitting=st.sets(TYPES, min_size=1),
+)
+@example(  # the third of them is the first tenant's again
+    streams={live(tenant, type_) for tenant in ("t0", "t1") for type_ in "AB"}, before=[], slots=3, fitting={"A", "B"}
 )
 def test_a_deal_comes_to_nothing_that_was_not_in_turn(
     streams: set[Stream], before: list[int], slots: int, fitting: set[str]

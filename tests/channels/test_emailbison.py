@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.channels.reader import reader
 
 from leadjobs.channels.emailbison import EmailBison
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
@@ -69,16 +70,8 @@ def other(kind: str, *without: str, **data: object) -> Delivery:
     return delivery(json.dumps(event).encode())
 
 
-def read(source: Delivery) -> Inbound:
-    reply = ADAPTER.read(source)
-    assert isinstance(reply, Inbound)
-    return reply
-
-
-def ignored(source: Delivery) -> Ignored:
-    event = ADAPTER.read(source)
-    assert isinstance(event, Ignored)
-    return event
+read = reader(ADAPTER, Inbound)
+ignored = reader(ADAPTER, Ignored)
 
 
 @pytest.mark.parametrize("genuine", [delivery(url=f"{URL}?token={SECRET}"), delivery(authorization=f"Bearer {SECRET}")])

@@ -2,14 +2,14 @@
 
 import base64
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
+from tests.channels.reader import reader
 
 from leadjobs.channels.gohighlevel import GoHighLevel
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
@@ -41,7 +41,6 @@ A_DND: dict[str, Any] = (
     | {"email": "maya.ortiz@brightsmile.example", "phone": "+447700900123", "dnd": True, "timestamp": 1795341600}
     | {"dndSettings": {"SMS": {"status": "inactive"}, "Call": {"status": "active"}, "Email": {"status": "active"}}}
 )
-Told = TypeVar("Told")
 
 
 def ghl(setting: str | None = TOKEN, *keys: str) -> GoHighLevel:
@@ -65,17 +64,8 @@ def changed(sample: bytes, fields: dict[str, Any] | None = None, /, **more: Any)
     return delivery(json.dumps({name: value for name, value in event.items() if value is not ...}).encode())
 
 
-def reader(kind: type[Told]) -> Callable[[Delivery], Told]:
-    def read(source: Delivery) -> Told:
-        told = ghl().read(source)
-        assert isinstance(told, kind)
-        return told
-
-    return read
-
-
 app, workflow, dnd = (partial(changed, sample) for sample in (APP, WORKFLOW, json.dumps(A_DND).encode()))
-read, sent, ignored = reader(Inbound), reader(Outbound), reader(Ignored)
+read, sent, ignored = reader(ghl(), Inbound), reader(ghl(), Outbound), reader(ghl(), Ignored)
 
 
 @pytest.mark.parametrize("keys", [(PUBLIC,), (REAL, PUBLIC), (PUBLIC, REAL)])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.channels.reader import reader
 
 from leadjobs.channels.instantly import Instantly
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
@@ -51,22 +52,9 @@ def changed(changes: dict[str, Any], *, url: str = URL) -> Delivery:
     return delivery(json.dumps(body).encode(), url=url)
 
 
-def read(source: Delivery) -> Inbound:
-    reply = ADAPTER.read(source)
-    assert isinstance(reply, Inbound), reply
-    return reply
-
-
-def sent(source: Delivery) -> Outbound:
-    mail = ADAPTER.read(source)
-    assert isinstance(mail, Outbound), mail
-    return mail
-
-
-def ignored(source: Delivery) -> Ignored:
-    event = ADAPTER.read(source)
-    assert isinstance(event, Ignored), event
-    return event
+read = reader(ADAPTER, Inbound)
+sent = reader(ADAPTER, Outbound)
+ignored = reader(ADAPTER, Ignored)
 
 
 @pytest.mark.parametrize(

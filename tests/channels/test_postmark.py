@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.channels.reader import reader, reasons
 
 from leadjobs.channels.postmark import Postmark
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
-from leadjobs.leads.inbound import Adapter, Channel, Delivery, Identity, Ignored, Inbound
+from leadjobs.leads.inbound import Adapter, Channel, Delivery, Identity, Inbound
 from leadjobs.web.signatures import Secrets
 
 SAMPLES = Path(__file__).parents[1] / "samples/webhooks"
@@ -43,15 +44,8 @@ def with_header(name: str, value: str) -> Delivery:
     return changed(Headers=[*mail["Headers"], {"Name": name, "Value": value}])
 
 
-def read(source: Delivery) -> Inbound:
-    reply = ADAPTER.read(source)
-    assert isinstance(reply, Inbound)
-    return reply
-
-
-def reason(source: Delivery) -> str | None:
-    event = ADAPTER.read(source)
-    return event.reason if isinstance(event, Ignored) else None
+read = reader(ADAPTER, Inbound)
+reason = reasons(ADAPTER)
 
 
 @pytest.mark.parametrize("setting", [SECRET, f"new,{SECRET}", f"{SECRET}\n", f" {SECRET} \r\n,old"])

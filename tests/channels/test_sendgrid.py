@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.channels.reader import reader, reasons
 
 from leadjobs.channels import body_key, clean
 from leadjobs.channels.sendgrid import SendGrid
@@ -82,15 +83,8 @@ def basic(user_and_password: str) -> str:
     return "Basic " + base64.b64encode(user_and_password.encode()).decode()
 
 
-def read(source: Delivery) -> Inbound:
-    reply = ADAPTER.read(source)
-    assert isinstance(reply, Inbound)
-    return reply
-
-
-def reason(source: Delivery) -> str | None:
-    event = ADAPTER.read(source)
-    return event.reason if isinstance(event, Ignored) else None
+read = reader(ADAPTER, Inbound)
+reason = reasons(ADAPTER)
 
 
 @pytest.mark.parametrize("setting", [SECRET, f"new,{SECRET}", f"{SECRET}\n", f" {SECRET} \r\n,old"])

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.channels.reader import reader
 
 from leadjobs.channels.smartlead import SmartLead
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
@@ -53,22 +54,9 @@ def changed(changes: dict[str, Any], event: dict[str, Any] | None = None, *, url
     return delivery(json.dumps({name: value for name, value in body.items() if value is not ...}).encode(), url=url)
 
 
-def read(source: Delivery) -> Inbound:
-    reply = ADAPTER.read(source)
-    assert isinstance(reply, Inbound), reply
-    return reply
-
-
-def sent(source: Delivery) -> Outbound:
-    mail = ADAPTER.read(source)
-    assert isinstance(mail, Outbound), mail
-    return mail
-
-
-def ignored(source: Delivery) -> Ignored:
-    event = ADAPTER.read(source)
-    assert isinstance(event, Ignored), event
-    return event
+read = reader(ADAPTER, Inbound)
+sent = reader(ADAPTER, Outbound)
+ignored = reader(ADAPTER, Ignored)
 
 
 @pytest.mark.parametrize(

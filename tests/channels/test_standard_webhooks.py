@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.channels.reader import reader, reasons
 
 from leadjobs.channels.standard_webhooks import StandardWebhooks
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
@@ -71,15 +72,8 @@ def mail(kind: str = "message.received", **data: Any) -> Delivery:
     return event(kind, **({"channel": "email", "text": "Yes.\n\n> Hi"} | addresses | data))
 
 
-def read(source: Delivery) -> Inbound:
-    reply = ADAPTER.read(source)
-    assert isinstance(reply, Inbound)
-    return reply
-
-
-def reason(source: Delivery) -> str | None:
-    meaning = ADAPTER.read(source)
-    return meaning.reason if isinstance(meaning, Ignored) else None
+read = reader(ADAPTER, Inbound)
+reason = reasons(ADAPTER)
 
 
 @pytest.mark.parametrize("setting", [SECRET, f"whsec_{'bmV3' * 8},{SECRET}", f"{SECRET}\n", f" {SECRET} \r\n"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.channels.reader import reader
 
 from leadjobs.channels.unipile import Unipile
 from leadjobs.errors import BadSignatureError, MalformedWebhookError
@@ -68,22 +69,9 @@ def v2(payload: dict[str, object] | None = None, **fields: object) -> Delivery:
     return delivery(json.dumps({name: value for name, value in event.items() if value is not ...}).encode())
 
 
-def read(source: Delivery) -> Inbound:
-    told = unipile().read(source)
-    assert isinstance(told, Inbound)
-    return told
-
-
-def sent(source: Delivery) -> Outbound:
-    told = unipile().read(source)
-    assert isinstance(told, Outbound)
-    return told
-
-
-def ignored(source: Delivery) -> Ignored:
-    told = unipile().read(source)
-    assert isinstance(told, Ignored)
-    return told
+read = reader(unipile(), Inbound)
+sent = reader(unipile(), Outbound)
+ignored = reader(unipile(), Ignored)
 
 
 @pytest.mark.parametrize(

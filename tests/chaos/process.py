@@ -38,8 +38,8 @@ class Stillness:
     def __init__(self) -> None:
         self._seconds, self._looked_at = 0.0, time.monotonic()
 
-    def seconds(self) -> float:
-        """So far."""
+    def look(self) -> float:
+        """Look at the clock, and say for how many seconds so far."""
         now = time.monotonic()
         self._seconds += max(0.0, now - self._looked_at - 2 * LOOK_EVERY)
         self._looked_at = now
@@ -49,7 +49,7 @@ class Stillness:
         """Look at the clock until cancelled: a long time between two looks is stillness."""
         while True:
             await asyncio.sleep(LOOK_EVERY)
-            self.seconds()
+            self.look()
 
 
 async def main() -> None:
@@ -77,11 +77,11 @@ async def main() -> None:
         )
         is_endless = dice.random() < 0.3
         stopping = loop.call_later(seconds, runner.stop)
-        began = time.monotonic() - still.seconds()
+        began = time.monotonic() - still.look()
         with suppress(StoreError):  # the database is away
             await (runner.run_until_stopped() if is_endless else runner.run())
         stopping.cancel()
-        took = time.monotonic() - still.seconds() - began
+        took = time.monotonic() - still.look() - began
         if not is_endless and took > seconds + SLACK:
             sys.exit(f"an invocation of {seconds:.1f} s took {took:.1f} s")
         with suppress(TimeoutError):

@@ -162,7 +162,7 @@ GUARDS = (
        "        if self._cancellations < 3:\n"
        "            self._timer = asyncio.get_running_loop().call_later(0.0, self._cancel, task)\n",
        f"{RUNNER}/test_runner_silence.py"),
-    py("store/connection", "a time that is over hides no cancellation of others", "and of_others <= self._of_others:", ":",
+    py("store/connection", "a time that is over hides no cancellation of others", "and by_others <= self._cancelled_before:", ":",
        f"{STORE}/test_time_limit.py"),
     py("runner", "a silent report ends no budget late", "async with TimeLimit(left * 0.5, grace=left * 0.2):",
        "async with asyncio.timeout(left * 0.5):", f"{RUNNER}/test_runner_silence.py"),

@@ -54,7 +54,7 @@ async def connect(url: str, *, within: float = float("inf")) -> AsyncIterator[Ow
 
 async def _open(url: str, within: float = float("inf")) -> OwnConnection:
     try:
-        async with asyncio.timeout(_finite(within)):
+        async with asyncio.timeout(None if within == float("inf") else within):
             return await psycopg.AsyncConnection.connect(url, autocommit=True, row_factory=dict_row, **CONNECT)
     except TimeoutError:
         raise StoreError(f"the database does not answer: no connection in {within:.3g} s") from None
@@ -78,12 +78,12 @@ class TimeLimit:
         self._seconds, self._grace = seconds, grace
         self._task: asyncio.Task[Any] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._cancellations = self._of_others = 0
+        self._cancellations = self._cancelled_before = 0
         self.over_since: float | None = None  # on the event loop's clock
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.current_task()
-        self._of_others = self._task.cancelling() if self._task else 0
+        self._cancelled_before = self._task.cancelling() if self._task else 0
         if self._seconds < float("inf"):
             self.end(after=self._seconds)
         return self
@@ -96,8 +96,8 @@ class TimeLimit:
             self._timer.cancel()
         if task is None or not self._cancellations:
             return
-        of_others = [task.uncancel() for _ in range(self._cancellations)][-1]
-        if isinstance(error, asyncio.CancelledError) and of_others <= self._of_others:
+        by_others = [task.uncancel() for _ in range(self._cancellations)][-1]
+        if isinstance(error, asyncio.CancelledError) and by_others <= self._cancelled_before:
             raise TimeoutError from error
 
     def end(self, *, after: float) -> None:
@@ -115,11 +115,6 @@ class TimeLimit:
         task.cancel()
         self._cancellations += 1
         self._timer = asyncio.get_running_loop().call_later(pause, self._cancel, task)
-
-
-def _finite(seconds: float) -> float | None:
-    """A timeout as asyncio takes it, where none is None."""
-    return None if seconds == float("inf") else seconds
 
 
 class Transactions:
